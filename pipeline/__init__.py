@@ -1,0 +1,1 @@
+"""What flows between the rooms: parameters, tasks, nets, run directories, progress and the report."""

@@ -1,0 +1,63 @@
+"""Files that are there whole or not at all, with bytes that depend on their contents only."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+
+
+def snapshot_paths(run: Path) -> tuple[Path, ...]:
+    """The snapshots of a run directory in cycle order; raises UserError where there are none."""
+    paths = tuple(sorted((run / "snapshots").glob("cycle-*.safetensors")))
+    if not paths:
+        raise UserError(f"{run}: holds no snapshots; train the run with `python -m train`")
+    return paths
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader, or a kill, sees the old file or the new one and nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with open(temporary, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextmanager
+def fresh_directory(path: Path) -> Iterator[Path]:
+    """A new directory to fill; it takes the place of `path` when the block ends well and vanishes when it does not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def to_json(value: Any) -> str:
+    """JSON with sorted keys and floats at 6 significant digits, so that equal results are equal bytes."""
+    return json.dumps(_rounded(value), sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

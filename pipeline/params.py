@@ -1,0 +1,346 @@
+"""params.yaml as typed, frozen values. Every default is written out in the file, every key is checked.
+
+Rooms take these objects as arguments; only the stage scripts read the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import UserError
+from pipeline.tasks import ModularTask, Operation, is_prime
+
+PositiveInt = Annotated[int, Field(ge=1, description="give a whole number, 1 or more")]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, description="give a rate above 0, such as 0.001")]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="give a number, 0 or more")]
+Share = Annotated[float, Field(gt=0, lt=1, description="give a share strictly between 0 and 1, such as 0.3")]
+Fraction = Annotated[float, Field(ge=0, le=1, description="give a number from 0 to 1")]
+Momentum = Annotated[float, Field(ge=0, lt=1, description="give a number from 0 up to, but not including, 1")]
+
+
+class Params(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TaskParams(Params):
+    """The function to learn and the share of its inputs that is shown."""
+
+    operation: Operation = Field(default="addition", description="choose addition or subtraction")
+    p: int = Field(default=113, description="give an odd prime from 5 to 509, such as 59, 97 or 113")
+    train_fraction: Share = 0.3
+
+    @field_validator("p")
+    @classmethod
+    def _prime(cls, p: int) -> int:
+        if not 5 <= p <= 509 or not is_prime(p):
+            raise ValueError("not an odd prime from 5 to 509")
+        return p
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> TaskParams:
+        if int(self.train_fraction * self.p**2) < 1:
+            raise ValueError(f"train_fraction = {self.train_fraction} of {self.p**2} pairs is not one pair; raise it")
+        return self
+
+    def task(self) -> ModularTask:
+        return ModularTask(self.p, self.operation)
+
+
+class NetParams(Params):
+    """Shape of the one-layer transformer (Nanda et al. 2023); heads are d_model / n_heads wide."""
+
+    d_model: PositiveInt = 128
+    n_heads: int = Field(default=4, ge=1, description="give a number of heads that divides net.d_model")
+    d_mlp: PositiveInt = 512
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> NetParams:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"n_heads = {self.n_heads} does not divide d_model = {self.d_model}")
+        return self
+
+    def widths(self) -> dict[str, int]:
+        """The arguments of TransformerConfig beside p; heads are d_model / n_heads wide."""
+        return {**self.model_dump(), "d_head": self.d_model // self.n_heads}
+
+
+class AdamWParams(Params):
+    """torch.optim.AdamW (Loshchilov and Hutter 2019); a step decays weights by the factor 1 - lr * weight_decay."""
+
+    kind: Literal["adamw"]
+    lr: Rate
+    weight_decay: NonNegative
+    betas: tuple[Momentum, Momentum] = (0.9, 0.98)
+
+
+class MuonParams(Params):
+    """torch.optim.Muon (Jordan et al. 2024): orthogonalised momentum, for hidden matrices only."""
+
+    kind: Literal["muon"]
+    lr: Rate
+    weight_decay: NonNegative
+    momentum: Momentum = 0.95
+    nesterov: bool = True
+
+
+OptimizerParams = Annotated[AdamWParams | MuonParams, Field(discriminator="kind")]
+
+
+class InitParams(Params):
+    """Normal initialisation: embeddings N(0, embed_std^2), matrices N(0, gain^2 / fan_in), biases 0."""
+
+    embed_std: Rate
+    hidden_gain: Rate = 1.0
+    readout_gain: Rate = 1.0
+
+
+class ScheduleParams(Params):
+    """Multiplier on every learning rate.
+
+    `constant` is 1; `cyclic` falls from 1 to `floor` along half a cosine in every cycle and jumps back (SGDR,
+    Loshchilov and Hutter 2017). Both rise linearly over the first `warmup_steps`.
+    """
+
+    kind: Literal["constant", "cyclic"] = Field(description="choose constant or cyclic")
+    warmup_steps: int = Field(default=0, ge=0, description="give a whole number of steps, 0 or more")
+    floor: float = Field(default=0.0, ge=0, le=1, description="give a share of the peak rate, 0 to 1")
+
+
+class NormPenaltyParams(Params):
+    """strength * mean over the batch of (|residual stream before the read-out| - radius)^2."""
+
+    strength: NonNegative
+    radius: NonNegative
+
+
+class RecipeParams(Params):
+    """Optimiser, schedule and regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
+
+    `embeddings` also holds the biases; the loss is cross-entropy of `temperature` * logits plus the norm penalty.
+    """
+
+    init: InitParams
+    optimizer: OptimizerParams
+    embeddings: OptimizerParams | None = None
+    readout: OptimizerParams | None = None
+    schedule: ScheduleParams
+    norm_penalty: NormPenaltyParams | None = None
+    temperature: Rate = 1.0
+
+    @model_validator(mode="after")
+    def _muon_is_for_hidden_matrices(self) -> RecipeParams:
+        for name in ("embeddings", "readout"):
+            chosen = getattr(self, name) or self.optimizer
+            if chosen.kind == "muon":
+                raise ValueError(
+                    f"{name} would be trained by muon, which is for hidden matrices only: give it an adamw"
+                )
+        return self
+
+
+class TrainParams(Params):
+    """Budget and bookkeeping, the same for every recipe."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+    steps: PositiveInt = 200
+    cycle_steps: PositiveInt = 10
+    evaluate_every: PositiveInt = 5
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="choose auto, cpu or cuda")
+
+    @model_validator(mode="after")
+    def _whole_cycles(self) -> TrainParams:
+        if self.steps % self.cycle_steps:
+            raise ValueError(
+                f"steps = {self.steps} is not a whole number of cycles of cycle_steps = {self.cycle_steps}"
+            )
+        return self
+
+
+class ThresholdParams(Params):
+    """Where the phase labels are drawn; interp/README.md says what each measures and what the null controls give.
+
+    Losses are in units of ln p, the loss of a uniform guess.
+    """
+
+    accuracy: Fraction = 0.99
+    scrubbed_accuracy: Fraction = 0.95
+    explained: Fraction = 0.5
+    localisation_ratio: NonNegative = 2.0
+    restricted_loss: NonNegative = 0.2
+    excluded_loss: NonNegative = 0.4
+    generalising: Fraction = 0.1
+    fitting: Fraction = 0.25
+
+
+class InterpParams(Params):
+    """Share of the logits' power that the key frequencies carry, and the faithfulness a circuit must reach."""
+
+    key_power: Share = 0.95
+    faithfulness: Share = 0.99
+    thresholds: ThresholdParams = ThresholdParams()
+
+
+class CompressParams(Params):
+    """What compression may spend and what it aims at; compress/README.md explains each step.
+
+    A student has `key_frequencies` * `units_per_frequency` hidden units. `closing_ratio` is what the proof needs below
+    1: the error of the features over the margin of the read-out. Attempts beyond the first add a unit a frequency.
+    """
+
+    prune_criterion: Literal["answers", "train"] = Field(default="answers", description="choose answers or train")
+    key_frequencies: PositiveInt = 3
+    strong: Fraction = 0.5
+    units_per_frequency: PositiveInt = 8
+    table_bits: int = Field(default=7, ge=3, le=12, description="give a number of bits from 3 to 12")
+    mix_bits: int = Field(default=7, ge=3, le=12, description="give a number of bits from 3 to 12")
+    distill_steps: PositiveInt = 600
+    restarts: PositiveInt = 6
+    quantize_steps: PositiveInt = 150
+    closing_ratio: Fraction = 0.7
+    attempts: PositiveInt = 3
+    seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+
+
+class VerifyParams(Params):
+    """Wall-clock seconds for the solver, all obligations of one net together; after that the verdict is Unknown."""
+
+    timeout: Rate = 240.0
+
+
+class RunConfig(Params):
+    """All that determines one training run, and nothing else; its hash names the resumable state."""
+
+    task: TaskParams
+    net: NetParams
+    train: TrainParams
+    recipe_name: str
+    recipe: RecipeParams
+
+    @property
+    def key(self) -> str:
+        """What the run is, as a directory name: modular-catapult-s0."""
+        return f"modular-{self.recipe_name}-s{self.train.seed}"
+
+    def digest(self, *also: str) -> str:
+        """SHA-256 over the resolved values, defaults included, and over `also`."""
+        text = json.dumps([self.model_dump(mode="json"), *also], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class PipelineParams(Params):
+    """The whole of params.yaml."""
+
+    task: TaskParams
+    net: NetParams
+    train: TrainParams
+    recipes: dict[str, RecipeParams]
+    interp: InterpParams
+    compress: CompressParams
+    verify: VerifyParams
+
+    @field_validator("recipes")
+    @classmethod
+    def _names_make_directories(cls, recipes: dict[str, RecipeParams]) -> dict[str, RecipeParams]:
+        for name in recipes:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
+                raise ValueError(f"recipe name {name!r}: use lower-case letters, digits and underscores")
+        return recipes
+
+    def run_config(self, recipe: str) -> RunConfig:
+        if recipe not in self.recipes:
+            raise UserError(f"recipe = {recipe!r}: not in params.yaml; known: {', '.join(sorted(self.recipes))}")
+        return RunConfig(
+            task=self.task, net=self.net, train=self.train, recipe_name=recipe, recipe=self.recipes[recipe]
+        )
+
+
+def load_params(path: Path = Path("params.yaml")) -> PipelineParams:
+    """Read and check params.yaml; a mistake raises UserError naming the key, the value and the mend."""
+    try:
+        data = YAML(typ="safe").load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the root of the checkout or give its path") from None
+    except YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{path}: not valid YAML: {problem[:200]}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: expected a mapping with the keys {', '.join(PipelineParams.model_fields)}")
+    try:
+        return PipelineParams.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from None
+    except TypeError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first of pydantic's complaints as one line: key = value: mend."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"] if part not in ("adamw", "muon")]
+    key = ".".join(path) or "params.yaml"
+    value = _short(first["input"])
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        close = difflib.get_close_matches(path[-1], known, n=1)
+        mend = f"did you mean {close[0]}?" if close else f"remove it; known here: {', '.join(known)}"
+        return f"{key} = {value}: no such key; {mend}"
+    if first["type"] == "missing":
+        return f"{key} is missing: add it"
+    message = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], dict) and first["type"] == "value_error":
+        return f"{key}: {message}"
+    mend = _description(path)
+    return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _walk(path: list[str]) -> list[Any]:
+    """The JSON schemas that a key path can mean (an optimiser may be either of two)."""
+    schema = PipelineParams.model_json_schema()
+    definitions = schema["$defs"]
+
+    def resolve(node: dict[str, Any]) -> list[dict[str, Any]]:
+        if "$ref" in node:
+            resolved = definitions[node["$ref"].rsplit("/", 1)[-1]]
+            return [{**resolved, **{k: v for k, v in node.items() if k == "description"}}]
+        options = node.get("oneOf") or node.get("anyOf")
+        return [found for option in options for found in resolve(option)] if options else [node]
+
+    here = [schema]
+    for part in path:
+        children = []
+        for node in here:
+            if part in node.get("properties", {}):
+                child = node["properties"][part]
+                children += [
+                    {**c, **({"mend": child["description"]} if "description" in child else {})} for c in resolve(child)
+                ]
+            elif isinstance(node.get("additionalProperties"), dict):
+                children += resolve(node["additionalProperties"])
+            elif part.isdigit() and "prefixItems" in node:
+                children += [{**c, "mend": c.get("description", "")} for c in resolve(node["prefixItems"][int(part)])]
+        here = children
+    return here
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    return sorted({key for node in _walk(path) for key in node.get("properties", {})})
+
+
+def _description(path: list[str]) -> str:
+    return next((node["mend"] for node in _walk(path) if node.get("mend")), "")

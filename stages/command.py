@@ -1,0 +1,25 @@
+"""How every stage script ends: a user's mistake is one line on stderr and exit status 2, with nothing written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pipeline.errors import UserError
+
+
+def run_stage(name: str, body: Callable[[], None]) -> None:
+    """Run the body of a stage and exit with its status."""
+    try:
+        body()
+    except UserError as error:
+        print(f"stages.{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def one_argument(name: str, what: str) -> str:
+    """The only command-line argument of a stage script."""
+    if len(sys.argv) != 2:
+        print(f"stages.{name}: usage: python -m stages.{name} {what}", file=sys.stderr)
+        sys.exit(2)
+    return sys.argv[1]

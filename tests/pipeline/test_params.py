@@ -1,0 +1,101 @@
+"""Every mistake in params.yaml is one line that names the key, the value and the mend."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.params import load_params
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+MISTAKES = [
+    ("p: 113", "p: 91", "task.p = 91: not an odd prime", "such as 59, 97 or 113"),
+    ("p: 113", "p: true", "task.p = true", "give an odd prime"),
+    ("p: 113", "p: 113.5", "task.p = 113.5", "give an odd prime"),
+    ("operation: addition", "operation: add", 'task.operation = "add"', "choose addition or subtraction"),
+    ("train_fraction: 0.3", "train_fraction: 1.2", "task.train_fraction = 1.2", "strictly between 0 and 1"),
+    ("train_fraction: 0.3", "train_fraction: .nan", "task.train_fraction = NaN", "strictly between 0 and 1"),
+    ("train_fraction: 0.3", "train_fraction: 0.00001", "train_fraction = 1e-05 of 12769 pairs is not one", "raise it"),
+    ("train_fraction", "trainfraction", "task.trainfraction = 0.3: no such key", "did you mean train_fraction?"),
+    ("n_heads: 4", "n_heads: 3", "n_heads = 3", "does not divide d_model = 128"),
+    ("lr: 0.277", "lr: -0.277", "recipes.catapult.optimizer.lr = -0.277", "give a rate above 0"),
+    ("lr: 0.277", "lr: .inf", "recipes.catapult.optimizer.lr = Infinity", "give a rate above 0"),
+    ("lr: 0.001", "lr: fast", 'recipes.standard.optimizer.lr = "fast"', "give a rate above 0"),
+    ("betas: [0.9, 0.98]", "betas: [0.9, 1.98]", "recipes.standard.optimizer.betas.1 = 1.98", "not including, 1"),
+    ("kind: muon", "kind: moun", "'moun'", "'adamw', 'muon'"),
+    ("momentum: 0.8", "momentun: 0.8", "optimizer.momentun = 0.8: no such key", "did you mean momentum?"),
+    (
+        "readout: null",
+        "readout: {kind: muon, lr: 0.1, weight_decay: 0.0}",
+        "readout would be trained",
+        "give it an adamw",
+    ),
+    ("steps: 200", "steps: 205", "steps = 205 is not a whole number of cycles", "cycle_steps = 10"),
+    ("device: auto", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
+    ("table_bits: 7", "table_bits: 40", "compress.table_bits = 40", "from 3 to 12"),
+    ("timeout: 240", "timeout: 0", "verify.timeout = 0", "above 0"),
+    ("\nnet:", "\nnetwork: 3\nnet:", "network = 3: no such key", "did you mean net?"),
+    ("  standard:", "  Stan/dard:", "recipe name 'Stan/dard'", "lower-case"),
+    ("seed: 0\n", "seed: 0\n  seed: 1\n", "duplicate key", "seed"),
+    ("task:", "task: [", "not valid YAML", ""),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "names", "mends"), MISTAKES, ids=[new.strip() for _, new, _, _ in MISTAKES])
+def test_a_mistake_names_key_value_and_mend_on_one_line(
+    tmp_path: Path, old: str, new: str, names: str, mends: str
+) -> None:
+    path = tmp_path / "params.yaml"
+    text = PARAMS.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        load_params(path)
+    message = str(caught.value)
+    assert names in message
+    assert mends in message
+    assert "\n" not in message
+
+
+def test_the_shipped_file_is_valid_and_frozen() -> None:
+    params = load_params(PARAMS)
+    config = params.run_config("catapult")
+    assert config.key == "modular-catapult-s0"
+    with pytest.raises(ValueError, match="frozen"):
+        params.task.p = 59  # type: ignore[misc]
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text().replace("lr: 0.001", "lr: 1e-3", 1))
+    assert load_params(path).recipes["standard"].optimizer.lr == 1e-3
+
+
+def test_the_shipped_file_writes_out_every_default() -> None:
+    """A default that is not in the file would be a knob that `dvc params diff` cannot show."""
+
+    def missing(values: object, where: str) -> list[str]:
+        fields = getattr(type(values), "model_fields", {})
+        unset = [f"{where}.{name}" for name in fields if name not in getattr(values, "model_fields_set", set())]
+        children = [*((name, getattr(values, name)) for name in fields)]
+        if isinstance(values, dict):
+            children = list(values.items())
+        return unset + [found for name, value in children for found in missing(value, f"{where}.{name}")]
+
+    assert missing(load_params(PARAMS), "params") == []
+
+
+def test_the_digest_covers_every_value() -> None:
+    params = load_params(PARAMS)
+    config = params.run_config("catapult")
+    changed = config.model_copy(update={"train": config.train.model_copy(update={"seed": 1})})
+    assert config.digest() != changed.digest()
+    assert config.digest() == params.run_config("catapult").digest()
+
+
+def test_unknown_recipe_and_missing_file() -> None:
+    with pytest.raises(UserError, match="recipe = 'catapolt'.*known: catapult, standard"):
+        load_params(PARAMS).run_config("catapolt")
+    with pytest.raises(UserError, match="no such file"):
+        load_params(Path("absent.yaml"))

@@ -1,0 +1,351 @@
+"""The report: true in what it says, whole in one file, the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.report import Summary, build, table
+from pipeline.report.svg import Scale, Svg, log_domain, number, tick_label
+
+CATAPULT, STANDARD = "modular-catapult-s0", "modular-standard-s0"
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+P = 11
+FREQUENCIES = [1, 2, 3, 4, 5]
+EQUATION = "3 + 9 = 1 (mod 11), the net says 7"
+
+
+def dump(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def certificate(claims: list[dict[str, Any]]) -> dict[str, Any]:
+    """With the joint verdict that verify gives: that of the weakest claim."""
+    rank = ["Refuted", "Unknown", "Proved"]
+    known = [claim["verdict"] for claim in claims if claim["verdict"]["verdict"] in rank]
+    joint = min(known, key=lambda verdict: rank.index(verdict["verdict"]), default={"verdict": "Proved"})
+    files = {name: {"sha256": "f" * 64} for name in ("student", "trained")}
+    return {"claims": claims, "files": files, "solver": {"name": "z3", "version": "5"}, "verdict": joint}
+
+
+def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: list[dict[str, Any]]) -> None:
+    """One run in the schemas of the stages, with one snapshot for each phase in the list."""
+    last = len(phases) - 1
+    params = {"key": key, "seed": 0, "steps": 10 * last, "cycle_steps": 10, "recipe": {"name": key.split("-")[1]}}
+    dump(
+        root / "runs" / key / "params.json",
+        {**params, "task": {"operation": "addition", "p": P, "train_fraction": 0.3}},
+    )
+    history = ["step,cycle,lr,train_loss,train_accuracy,test_loss,test_accuracy"]
+    for step in range(1, 10 * last + 1):
+        tested = f"2.4,{accuracy * step / (10 * last)}" if step % 5 == 0 else ","
+        history.append(f"{step},{(step - 1) // 10 + 1},{0.1 * (step % 10)},{2.0 / step},{min(1, step / 15)},{tested}")
+    (root / "runs" / key / "history.csv").write_text("\n".join(history) + "\n")
+    analysis = root / "analysis" / key
+    measures = ["cycle,step,test_loss,restricted_loss,excluded_loss,gini_embed,gini_unembed,phase"]
+    measures += [f"{cycle},{10 * cycle},2.4,1.{cycle},nan,0.3,0.4,{phase}" for cycle, phase in enumerate(phases)]
+    analysis.mkdir(parents=True)
+    (analysis / "measures.csv").write_text("\n".join(measures) + "\n")
+    starts = [i for i, phase in enumerate(phases) if i == 0 or phases[i - 1] != phase]
+    ends = [*(start - 1 for start in starts[1:]), last]
+    document = {
+        "phases": [{"cycle": cycle, "step": 10 * cycle, "phase": phase} for cycle, phase in enumerate(phases)],
+        "segments": [
+            {"phase": phases[i], "first_cycle": i, "last_cycle": end} for i, end in zip(starts, ends, strict=True)
+        ],
+        "change_points": starts[1:],
+        "transition_cycle": starts[-1] if phases[-1] == "algorithm" else None,
+        "final_phase": phases[-1],
+        "evidence": {
+            "last_snapshot": {
+                "accuracy": {"at_least": True, "holds": accuracy > 0.9, "threshold": 0.9, "value": accuracy}
+            }
+        },
+    }
+    dump(analysis / "phases.json", document)
+    spectrum = {"first": [0.2] * 5, "last": [0.02, 0.9, 0.03, 0.03, 0.02]}
+    spectra = {"frequencies": FREQUENCIES, "key_frequencies": [2], "embed": spectrum, "unembed": spectrum}
+    dump(analysis / "spectra.json", {**spectra, "logits": spectrum})
+    dump(analysis / "circuit.json", circuit())
+    wrong = 0 if accuracy == 1 else 100
+    rungs = [("trained", 2000), ("pruned", 900), ("integer student", 40)]
+    ladder = [
+        {"name": name, "parameters": n, "bytes": n, "wrong": wrong, "inputs": P * P, "note": ""} for name, n in rungs
+    ]
+    dump(root / "compressed" / key / "ladder.json", {"rungs": ladder})
+    dump(root / "proofs" / key / "certificate.json", certificate(claims))
+    (root / "proofs" / key / "program.py").write_text('print("a < b & c")\n')
+
+
+def circuit() -> dict[str, Any]:
+    neurons = [
+        {"id": f"mlp.{i}", "kind": "neuron", "score": 0.2, "in_circuit": i < 4, "frequency": 2 + i % 2}
+        for i in range(6)
+    ]
+    heads = [{"id": "head.0", "kind": "head", "score": 1.0, "in_circuit": True, "attention": [0.3, 0.3, 0.4]}]
+    edges = [{"source": "head.0", "target": f"mlp.{i}", "score": 0.1 * (i - 1)} for i in range(6)]
+    curve = [{"kept": kept, "agreement": kept / 7} for kept in (0, 1, 5, 7)]
+    faithfulness = {"target": 0.99, "kept": 5, "agreement_all": 0.99, "accuracy_all": 0.98, "curve": curve}
+    return {"nodes": [*heads, *neurons], "edges": edges, "faithfulness": faithfulness}
+
+
+def claim(sentence: str, verdict: str, **more: Any) -> dict[str, Any]:
+    return {"sentence": sentence, "verdict": {"verdict": verdict, **more}, "obligations": [], "measured": {}}
+
+
+def proved() -> list[dict[str, Any]]:
+    return [
+        claim("for all a, b the program is right", "Proved", method="Z3"),
+        claim("on each input the trained net agrees", "Proved", method="exhaustive"),
+    ]
+
+
+def refuted() -> list[dict[str, Any]]:
+    return [claim("the net is right", "Refuted", counterexample={"a": 3, "b": 9, "equation": EQUATION})]
+
+
+WINS = ["untrained", "memorising", "pseudo-arithmetic", "algorithm", "algorithm"]
+FAILS = ["untrained", "memorising", "memorising", "memorising", "memorising"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The expected story: the catapult is proved, the standard recipe memorises and is refuted."""
+    make_run(tmp_path, CATAPULT, WINS, 1.0, proved())
+    make_run(tmp_path, STANDARD, FAILS, 0.02, refuted())
+    return tmp_path
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in order, and keeps what the tests ask about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.headings: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+        if "h1" in self.open:
+            self.headings.append(data)
+
+
+def made(root: Path, keys: list[str] | None = None) -> tuple[Page, Summary]:
+    summary = build(keys or [CATAPULT, STANDARD], root, root / "report")
+    return Page((root / "report" / "index.html").read_text()), summary
+
+
+def test_page_is_whole_and_loads_nothing(root: Path) -> None:
+    page, _ = made(root)
+    text = (root / "report" / "index.html").read_text()
+    assert {"svg", "table", "h1"} <= page.tags
+    assert not {"script", "link", "img", "iframe", "object"} & page.tags
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "@import" not in text
+    assert all(value.startswith("#") for name, value in page.attributes if name in ("href", "src"))
+    assert str(root) not in text
+
+
+def test_every_section_link_has_its_section(root: Path) -> None:
+    page, _ = made(root)
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {value[1:] for name, value in page.attributes if name == "href"} <= set(ids)
+
+
+def test_same_inputs_give_the_same_bytes(root: Path) -> None:
+    build([CATAPULT, STANDARD], root, root / "one")
+    build([CATAPULT, STANDARD], root, root / "two")
+    files = sorted(path.relative_to(root / "one") for path in (root / "one").rglob("*") if path.is_file())
+    assert [str(path) for path in files] == [
+        "index.html",
+        "metrics.json",
+        "plots/measures.csv",
+        "plots/training.csv",
+        "summary.csv",
+    ]
+    for path in files:
+        assert (root / "one" / path).read_bytes() == (root / "two" / path).read_bytes()
+
+
+def test_headline_when_the_catapult_wins(root: Path) -> None:
+    page, _ = made(root)
+    words = "".join(page.words)
+    assert page.headings == [
+        "The catapult network turned into an algorithm for (a + b) mod 11 in cycle 3, and its 40-parameter core is "
+        "proved right on all 121 inputs."
+    ]
+    assert "The standard network did not find the algorithm" in words
+    assert EQUATION in words
+
+
+def test_headline_when_the_catapult_fails_and_the_standard_wins(tmp_path: Path) -> None:
+    make_run(tmp_path, CATAPULT, FAILS, 0.02, refuted())
+    make_run(tmp_path, STANDARD, WINS, 1.0, proved())
+    page, _ = made(tmp_path)
+    words = "".join(page.words)
+    assert page.headings[0].startswith("The catapult network did not find the algorithm: after 40 steps it is still")
+    assert page.headings[0].endswith(f"it is refuted: {EQUATION}.")
+    assert "The standard network turned into an algorithm" in words
+
+
+def test_headline_when_the_algorithm_is_there_but_not_proved(tmp_path: Path) -> None:
+    unknown = [*proved()[:1], claim("s", "Unknown", reason="time-out after 60 s")]
+    make_run(tmp_path, CATAPULT, WINS, 1.0, unknown)
+    page, summary = made(tmp_path, [CATAPULT])
+    assert page.headings[0].endswith("in cycle 3, but its proof is open: time-out after 60 s.")
+    assert summary.rows[0].verdict == "Unknown: time-out after 60 s"
+
+
+def test_headline_counts_seeds(root: Path) -> None:
+    make_run(root, "modular-catapult-s1", FAILS, 0.02, refuted())
+    page, _ = made(root, [CATAPULT, "modular-catapult-s1", STANDARD])
+    assert page.headings == ["Of 2 catapult networks 1 found the algorithm and 1 are proved right."]
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdict"),
+    [
+        ([], "Unknown: the certificate makes no claim"),
+        ([claim("s", "proved, surely")], "Unknown: S."),
+        ([claim("s", "Proved", method="Z3")], "Proved"),
+        ([*proved(), claim("s", "Unknown", reason="time-out")], "Unknown: time-out"),
+        ([*proved(), *refuted()], f"Refuted: {EQUATION}"),
+    ],
+)
+def test_a_chain_is_as_good_as_its_weakest_link(tmp_path: Path, claims: list[dict[str, Any]], verdict: str) -> None:
+    make_run(tmp_path, CATAPULT, WINS, 1.0, claims)
+    _, summary = made(tmp_path, [CATAPULT])
+    assert summary.rows[0].verdict == verdict
+
+
+def test_text_is_escaped(root: Path) -> None:
+    claims = [claim("for all a <b> & c", "Unknown", reason="<script>alert(1)</script>")]
+    dump(root / "proofs" / CATAPULT / "certificate.json", certificate(claims))
+    page, _ = made(root)
+    assert "script" not in page.tags
+    words = "".join(page.words)
+    assert "For all a <b> & c." in words
+    assert 'print("a < b & c")' in words
+
+
+def test_table_fits_and_spells_the_verdict_out(root: Path) -> None:
+    _, summary = made(root)
+    lines = table(summary).splitlines()
+    assert all(len(line) <= 100 for line in lines)
+    assert any(EQUATION in line for line in lines)
+    assert any(line.split() == ["verdict", "Proved"] for line in lines)
+    row = next(line for line in lines if line.startswith(CATAPULT))
+    assert row.split() == [CATAPULT, "catapult", "100%", "3", "algorithm", "2,000", "40"]
+
+
+def test_table_of_a_long_name_and_a_long_reason_still_fits(tmp_path: Path) -> None:
+    key = "modular-" + "x" * 60 + "-s0"
+    make_run(tmp_path, key, ["untrained", "pseudo-arithmetic"], 0.5, [claim("s", "Unknown", reason="why " * 60)])
+    _, summary = made(tmp_path, [key])
+    assert all(len(line) <= 100 for line in table(summary).splitlines())
+
+
+def test_files_for_dvc(root: Path) -> None:
+    made(root)
+    metrics = json.loads((root / "report" / "metrics.json").read_text())
+    assert metrics[CATAPULT] == {
+        "compression": 50.0,
+        "final_phase": "algorithm",
+        "parameters_after": 40,
+        "parameters_before": 2000,
+        "test_accuracy": 1.0,
+        "transition_cycle": 3,
+        "verdict": "Proved",
+        "wrong": 0,
+    }
+    with open(root / "report" / "plots" / "training.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["run"] == CATAPULT] == [str(step) for step in range(5, 41, 5)]
+    with open(root / "report" / "summary.csv") as file:
+        assert [row["verdict"] for row in csv.DictReader(file)] == ["Proved", f"Refuted: {EQUATION}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("runs/{}/history.csv", "train"),
+        ("analysis/{}/phases.json", "interp"),
+        ("compressed/{}/ladder.json", "compress"),
+        ("proofs/{}/certificate.json", "verify"),
+    ],
+)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("{}"), lambda path: path.write_text("")])
+def test_missing_or_broken_file_is_one_line(root: Path, name: str, stage: str, damage: Callable[[Path], Any]) -> None:
+    damage(root / name.format(CATAPULT))
+    with pytest.raises(UserError) as caught:
+        made(root)
+    assert str(caught.value).startswith(name.format(CATAPULT))
+    assert stage in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (root / "report").exists()
+
+
+def test_a_proof_that_the_count_contradicts_is_not_reported(root: Path) -> None:
+    dump(root / "proofs" / STANDARD / "certificate.json", certificate(proved()))
+    with pytest.raises(UserError, match="counts 100 wrong answers"):
+        made(root)
+
+
+def test_a_net_without_program_is_reported(root: Path) -> None:
+    (root / "proofs" / STANDARD / "program.py").unlink()
+    page, _ = made(root)
+    assert "No program was read off this net." in page.words
+
+
+def test_no_keys() -> None:
+    with pytest.raises(UserError, match="keys"):
+        build([], Path(), Path())
+
+
+def test_scales_and_numbers() -> None:
+    assert Scale(1, 100, 0, 10, log=True)(10) == pytest.approx(5)
+    assert Scale(0, 2, 10, 0)(5) == 0
+    assert Scale(0, 10, 0, 1).ticks(5) == [0, 2, 4, 6, 8, 10]
+    assert Scale(0.001, 10, 0, 1, log=True).ticks(9) == pytest.approx([0.001, 0.01, 0.1, 1, 10])
+    assert log_domain([0.02, 3.0]) == pytest.approx((0.01, 10))
+    assert log_domain([]) == (0.1, 1.0)
+    assert [number(value) for value in (1.0, -0.001, 2.346)] == ["1", "0", "2.35"]
+    assert [tick_label(value) for value in (0, 1e-6, 0.5, 20_000, 2e6)] == ["0", "1e-6", "0.5", "20k", "2M"]
+
+
+def test_svg_escapes_and_closes() -> None:
+    svg = Svg(10, 10, 'a "quoted" <label>')
+    svg.text(1, 2, "1 < 2 & 3")
+    svg.rect(0, 0, -5, 2, "box", "tip <b>")
+    assert "1 &lt; 2 &amp; 3" in str(svg)
+    assert 'width="0"' in str(svg)
+    Page(str(svg))

@@ -1,0 +1,99 @@
+"""Snapshots come back as they went, and a damaged one is refused in one line."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pipeline.errors import UserError
+from pipeline.files import fresh_directory, to_json, write_atomically
+from pipeline.nets import Transformer, TransformerConfig
+from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
+from pipeline.tasks import ModularTask
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    torch.manual_seed(0)
+    net = Transformer(TransformerConfig(p=7, d_model=8, n_heads=2, d_head=4, d_mlp=12))
+    return Snapshot(net, ModularTask(7, "subtraction"), 0.3, "catapult", 5, cycle=2, step=20)
+
+
+def test_a_snapshot_comes_back_whole(snapshot: Snapshot, tmp_path: Path) -> None:
+    save_snapshot(tmp_path / "a.safetensors", snapshot)
+    loaded = load_snapshot(tmp_path / "a.safetensors")
+    assert (loaded.task, loaded.recipe, loaded.seed, loaded.cycle, loaded.step) == (
+        ModularTask(7, "subtraction"), "catapult", 5, 2, 20,
+    )  # fmt: skip
+    assert not loaded.net.training
+    for name, value in snapshot.net.state_dict().items():
+        assert torch.equal(value, loaded.net.state_dict()[name])
+
+
+def test_the_same_snapshot_is_the_same_bytes(snapshot: Snapshot, tmp_path: Path) -> None:
+    contents = set()
+    for i in range(5):
+        save_snapshot(tmp_path / f"{i}", snapshot)
+        contents.add((tmp_path / f"{i}").read_bytes())
+    assert len(contents) == 1
+
+
+def test_damaged_snapshots_are_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_snapshot(path, snapshot)
+    whole = path.read_bytes()
+
+    def refusal(content: bytes) -> str:
+        path.write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            load_snapshot(path)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "not a readable safetensors file" in refusal(whole[:-10])
+    assert "not a readable safetensors file" in refusal(pickle.dumps({"embed.weight": 1}))
+    assert "header and tensors do not make a net" in refusal(whole.replace(b'd_mlp\\": 12', b'd_mlp\\": 13'))
+    assert "format is 'catapult-snapshot-9'" in refusal(whole.replace(b"catapult-snapshot-1", b"catapult-snapshot-9"))
+    with torch.no_grad():
+        snapshot.net.mlp.w_in.bias[0] = float("nan")
+    save_snapshot(path, snapshot)
+    assert "not finite" in refusal(path.read_bytes())
+    save_file({"x": torch.zeros(2)}, path)
+    assert "format is None" in refusal(path.read_bytes())
+    path.unlink()
+    with pytest.raises(UserError, match="no such snapshot"):
+        load_snapshot(path)
+
+
+def test_a_directory_that_is_no_run_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run"):
+        Run.open(tmp_path)
+    (tmp_path / "params.json").write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        Run.open(tmp_path)
+    params = {"key": "k", "task": {"p": 7, "operation": "addition", "train_fraction": 0.3},
+              "recipe": {"name": "standard"}, "seed": 0}  # fmt: skip
+    (tmp_path / "params.json").write_text(json.dumps(params))
+    with pytest.raises(UserError, match="holds no snapshots"):
+        Run.open(tmp_path)
+    save_snapshot(tmp_path / "snapshots" / "cycle-0000.safetensors", snapshot)
+    assert Run.open(tmp_path).recipe == "standard"
+
+
+def test_files_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "sub" / "a.txt", "one")
+    assert (tmp_path / "sub" / "a.txt").read_text() == "one"
+    with fresh_directory(tmp_path / "out") as directory:
+        (directory / "x").write_text("1")
+    with pytest.raises(RuntimeError), fresh_directory(tmp_path / "out") as directory:
+        (directory / "y").write_text("2")
+        raise RuntimeError
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "sub"]
+
+
+def test_json_is_canonical() -> None:
+    assert to_json({"b": 1 / 3, "a": float("nan")}) == '{\n "a": null,\n "b": 0.333333\n}\n'

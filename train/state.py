@@ -1,0 +1,72 @@
+"""The resumable state of an unfinished run: one directory per configuration, one file per finished cycle.
+
+It lives outside the declared outputs, because DVC deletes those before a run, and it is named by a hash of all that
+decides the bytes: the resolved configuration, this code, torch's version, the device and the thread count.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pipeline.nets
+import pipeline.tasks
+from pipeline.errors import UserError
+from pipeline.files import write_atomically
+from pipeline.params import RunConfig
+
+STATE_ROOT = Path(".cache/train")
+
+
+def source_digest() -> str:
+    """SHA-256 of the code that training runs, so that edited code never resumes another's state."""
+    digest = hashlib.sha256()
+    for package in (Path(__file__).parent, Path(pipeline.nets.__file__).parent, Path(pipeline.tasks.__file__).parent):
+        for path in sorted(package.glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class ResumableState:
+    """Latest finished cycle of one configuration on one machine."""
+
+    def __init__(self, config: RunConfig, device: torch.device, root: Path) -> None:
+        machine = f"{torch.__version__} {device} {torch.get_num_threads()}"
+        self.directory = root / f"{config.key}-{config.digest(source_digest(), machine)[:16]}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the state for this process alone; a second one is refused, not mixed in."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with open(self.directory / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.directory}: another process is training this run; wait for it") from None
+            yield
+
+    @property
+    def snapshots(self) -> Path:
+        return self.directory / "snapshots"
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the state by a newer one; called after the cycle's snapshot is on disk."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.directory / "state.pt", buffer.getvalue())
+
+    def load(self) -> dict[str, Any] | None:
+        """The state after the last finished cycle, or None where there is none."""
+        path = self.directory / "state.pt"
+        return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
+
+    def clear(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
