@@ -95,7 +95,7 @@ def test_the_digest_covers_every_value() -> None:
 
 
 def test_unknown_recipe_and_missing_file() -> None:
-    with pytest.raises(UserError, match="recipe = 'catapolt'.*known: catapult, standard"):
+    with pytest.raises(UserError, match=r"recipe = 'catapolt'.*known: catapult, standard"):
         load_params(PARAMS).run_config("catapolt")
     with pytest.raises(UserError, match="no such file"):
         load_params(Path("absent.yaml"))

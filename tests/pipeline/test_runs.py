@@ -88,9 +88,14 @@ def test_files_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "sub" / "a.txt").read_text() == "one"
     with fresh_directory(tmp_path / "out") as directory:
         (directory / "x").write_text("1")
-    with pytest.raises(RuntimeError), fresh_directory(tmp_path / "out") as directory:
-        (directory / "y").write_text("2")
-        raise RuntimeError
+
+    def fail() -> None:
+        with fresh_directory(tmp_path / "out") as directory:
+            (directory / "y").write_text("2")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "sub"]
 

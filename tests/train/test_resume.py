@@ -85,9 +85,9 @@ def test_killed_by_sigkill_at_arbitrary_moments(tmp_path: Path) -> None:
         return log.read_text()
 
     run("whole")
-    run("resumed", kill_after=0.0)
-    said = [run("resumed", kill_after=0.02), run("resumed", kill_after=0.05), run("resumed")]
-    assert all("going on after cycle" in text for text in said)
+    for seconds in (0.0, 0.03, 0.1):
+        run("resumed", kill_after=seconds)
+    assert "going on after cycle" in run("resumed")
     assert contents(tmp_path / "whole") == contents(tmp_path / "resumed")
 
 

@@ -1,0 +1,113 @@
+"""The page: one HTML file that opens without network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from pipeline.report import proof
+from pipeline.report.figures import Figure, circuit, ladder, phases, spectra, training
+from pipeline.report.headline import headline
+from pipeline.report.records import Record
+from pipeline.report.summary import HEADERS, NUMERIC, Summary
+
+STYLE = Path(__file__).with_name("page.css")
+
+SECTIONS = (
+    ("training", "Training"),
+    ("phases", "Phases"),
+    ("spectrum", "Spectrum"),
+    ("circuit", "Circuit"),
+    ("ladder", "Ladder"),
+    ("proof", "Proof"),
+)
+
+LEADS = {
+    "training": "What the nets get right on the pairs they were shown and on the pairs they were not.",
+    "phases": "Every snapshot is measured, and the run is cut into phases where the measures change.",
+    "spectrum": "Which rotations of the circle of residues the net uses, before training and after.",
+    "circuit": "The part of the net that carries the answer, found by taking parts away.",
+    "ladder": "The circuit is cut out of the net, rewritten without attention, and rounded to whole numbers.",
+    "proof": "Each link from the trained net to arithmetic is a claim; a chain is as good as its weakest link.",
+}
+
+HATCH = (
+    '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>'
+    '<pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect class="hatch-ground" width="7" height="7"/><line class="hatch-line" x1="0" y1="0" x2="0" y2="7"/>'
+    "</pattern></defs></svg>"
+)
+
+
+def page(records: Sequence[Record], summary: Summary) -> str:
+    """The whole document."""
+    figures = {
+        "training": training.figure(records),
+        "phases": phases.figure(records),
+        "spectrum": spectra.figure(records),
+        "circuit": circuit.figure(records),
+        "ladder": ladder.figure(records),
+        "proof": Figure(
+            proof.section(records), tuple((record.key, proof.takeaway(record)) for record in records), proof.READING
+        ),
+    }
+    sections = "".join(
+        f'<section id="{name}"><h2><span class="number">{i}</span>{title}</h2>'
+        f'<p class="lead">{LEADS[name]}</p>{figures[name].html()}</section>\n'
+        for i, (name, title) in enumerate(SECTIONS, 1)
+    )
+    links = "".join(f'<a href="#{name}">{i} {title}</a>' for i, (name, title) in enumerate(SECTIONS, 1))
+    title = f"Catapult: {records[0].task}"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>{HATCH}<main>"
+        f'<header><p class="name">Catapult</p>{heading(records)}'
+        f'<p class="lead">{escape(setting(records))}</p></header>\n'
+        f"{summary_table(summary)}<nav>{links}</nav>\n{sections}</main></body></html>\n"
+    )
+
+
+def heading(records: Sequence[Record]) -> str:
+    """The headline: its first sentence large, the others under it."""
+    first, *rest = headline(records)
+    return f"<h1>{escape(first)}</h1>" + "".join(f'<p class="second">{escape(sentence)}</p>' for sentence in rest)
+
+
+def setting(records: Sequence[Record]) -> str:
+    """What was trained on what, in one sentence."""
+    first = records[0]
+    tasks = ", ".join(dict.fromkeys(record.task for record in records))
+    steps = " or ".join(str(n) for n in dict.fromkeys(record.steps for record in records))
+    each = "each for" if len(records) > 1 else "for"
+    nets = {1: "One network", 2: "Two networks"}.get(len(records), f"{len(records)} networks")
+    budget = {(record.seed, record.steps, record.train_fraction, record.task) for record in records}
+    same = " Same data, same seed, same budget." if len(records) > 1 and len(budget) == 1 else ""
+    return f"{nets} trained on {first.train_fraction:.0%} of all pairs of {tasks}, {each} {steps} steps.{same}"
+
+
+def summary_table(summary: Summary) -> str:
+    """The final table, the verdict spelled out."""
+    head = "".join(f"<th{css(i)}>{name}</th>" for i, name in enumerate(HEADERS))
+    rows = []
+    for row in summary.rows:
+        status, _, detail = row.verdict.partition(": ")
+        *cells, _ = row.cells()
+        shown = "".join(f'<td{css(i)} data-name="{HEADERS[i]}">{escape(cell)}</td>' for i, cell in enumerate(cells))
+        verdict = f"{proof.badge(status)} <span>{escape(detail)}</span>" if detail else proof.badge(status)
+        rows.append(f'<tr>{shown}<td class="verdict-cell" data-name="verdict">{verdict}</td></tr>')
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return (
+        f'<div class="scroll"><table class="final">{body}</table></div>'
+        "<p class='reading'>Test accuracy is measured on the pairs never shown in training; the transition is the "
+        "first cycle of the final phase <i>algorithm</i>; parameters are those of the trained net and of the smallest "
+        "net made from it; the verdict is on the whole chain from arithmetic to the trained net.</p>"
+    )
+
+
+def css(column: int) -> str:
+    """The class attribute of a column of the final table."""
+    if column in NUMERIC:
+        return ' class="n"'
+    return ' class="key"' if column in (0, 4) else ""

@@ -1,0 +1,148 @@
+"""From the files of the four stages to a `Record`; a missing or broken file is one line that names the stage to run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.errors import UserError
+from pipeline.report.certificate import parse_certificate
+from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, Spectra, Table
+
+T = TypeVar("T")
+
+STAGE_OF = {"runs": "train", "analysis": "interp", "compressed": "compress", "proofs": "verify"}
+
+
+def record(key: str, root: Path) -> Record:
+    """Everything the report needs to know about one run.
+
+    Raises UserError where a file is missing, is not what its name says, or lacks a field, and where the certificate
+    contradicts the exact count of wrong answers.
+    """
+    found = parsed(root, f"runs/{key}/params.json", lambda text: assemble(key, root, json.loads(text)))
+    last = found.ladder[-1]
+    if found.certificate.status == "Proved" and last.wrong:
+        raise UserError(
+            f"proofs/{key}/certificate.json = Proved, but compressed/{key}/ladder.json counts {last.wrong} wrong "
+            f"answers of its last net: they are not of one run; run the stages compress and verify again"
+        )
+    return found
+
+
+def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
+    """The record from params.json and the files beside it."""
+    task, recipe, program = params["task"], params["recipe"], f"proofs/{key}/program.py"
+    return Record(
+        key=key,
+        recipe=str(recipe["name"]),
+        seed=int(params["seed"]),
+        p=int(task["p"]),
+        operation=str(task["operation"]),
+        train_fraction=float(task["train_fraction"]),
+        steps=int(params["steps"]),
+        cycle_steps=int(params["cycle_steps"]),
+        settings=recipe,
+        history=parsed(root, f"runs/{key}/history.csv", parse_table),
+        measures=parsed(root, f"analysis/{key}/measures.csv", parse_table),
+        phases=parsed(root, f"analysis/{key}/phases.json", lambda text: parse_phases(json.loads(text))),
+        spectra=parsed(root, f"analysis/{key}/spectra.json", lambda text: parse_spectra(json.loads(text))),
+        circuit=parsed(root, f"analysis/{key}/circuit.json", lambda text: parse_circuit(json.loads(text))),
+        ladder=parsed(root, f"compressed/{key}/ladder.json", lambda text: parse_ladder(json.loads(text))),
+        certificate=parsed(
+            root, f"proofs/{key}/certificate.json", lambda text: parse_certificate(json.loads(text), key)
+        ),
+        program=parsed(root, program, str) if (root / program).exists() else None,
+    )
+
+
+def parsed(root: Path, name: str, parse: Callable[[str], T]) -> T:
+    """Read one file and parse it, with the user's mistake told apart from ours."""
+    stage = STAGE_OF[name.split("/")[0]]
+    mend = f"run the stage that writes it, {stage} (dvc repro)"
+    try:
+        text = (root / name).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{name} = missing: {mend}") from None
+    try:
+        return parse(text)
+    except UserError:
+        raise
+    except KeyError as error:
+        raise UserError(f"{name} = no field {error}: {mend} again") from None
+    except (ValueError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(f"{name} = not readable ({str(error).splitlines()[0]}): {mend} again") from None
+
+
+def parse_table(text: str) -> Table:
+    """A CSV file with a header; what is not a number is None."""
+    rows = list(csv.reader(text.splitlines()))
+    if len(rows) < 2:
+        raise ValueError("no rows")
+    return Table({name: tuple(as_number(row[i]) for row in rows[1:]) for i, name in enumerate(rows[0])})
+
+
+def as_number(text: str) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_phases(document: dict[str, Any]) -> Phases:
+    """phases.json."""
+    rows, transition = document["phases"], document["transition_cycle"]
+    return Phases(
+        cycles=tuple(int(row["cycle"]) for row in rows),
+        steps=tuple(int(row["step"]) for row in rows),
+        labels=tuple(str(row["phase"]) for row in rows),
+        segments=tuple((str(s["phase"]), int(s["first_cycle"]), int(s["last_cycle"])) for s in document["segments"]),
+        change_points=tuple(int(cycle) for cycle in document["change_points"]),
+        transition_cycle=None if transition is None else int(transition),
+        final=str(document["final_phase"]),
+        criteria=tuple(
+            Criterion(name, float(c["value"]), float(c["threshold"]), bool(c["at_least"]), bool(c["holds"]))
+            for name, c in ((document.get("evidence") or {}).get("last_snapshot") or {}).items()
+            if c["value"] is not None
+        ),
+    )
+
+
+def parse_spectra(document: dict[str, Any]) -> Spectra:
+    """spectra.json."""
+    names = ("embed", "unembed", "logits")
+    return Spectra(
+        frequencies=tuple(int(k) for k in document["frequencies"]),
+        before={name: tuple(float(v) for v in document[name]["first"]) for name in names},
+        after={name: tuple(float(v) for v in document[name]["last"]) for name in names},
+        key=tuple(int(k) for k in document["key_frequencies"]),
+    )
+
+
+def parse_circuit(document: dict[str, Any]) -> Circuit:
+    """circuit.json."""
+    return Circuit(tuple(document["nodes"]), tuple(document["edges"]), dict(document["faithfulness"]))
+
+
+def parse_ladder(document: Any) -> tuple[Rung, ...]:
+    """ladder.json: the rungs, from the trained net down."""
+    rungs = document["rungs"] if isinstance(document, dict) else document
+    if not rungs:
+        raise ValueError("no rungs")
+    return tuple(
+        Rung(
+            name=str(rung["name"]),
+            parameters=int(rung["parameters"]),
+            bytes=int(rung["bytes"]),
+            wrong=int(rung["wrong"]),
+            inputs=int(rung["inputs"]),
+            note=str(rung.get("note") or ""),
+        )
+        for rung in rungs
+    )

@@ -1,0 +1,143 @@
+"""The final table: one row a net, for the terminal, the page, the CSV and the metrics."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.report.headline import percent, smallest
+from pipeline.report.records import Record
+
+WIDTH = 100
+HEADERS = (
+    "net",
+    "recipe",
+    "test accuracy",
+    "transition cycle",
+    "phase at the end",
+    "parameters before",
+    "parameters after",
+    "verdict",
+)
+NUMERIC = {2, 3, 5, 6}
+"""Columns that are aligned to the right."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One net in the final table; `wrong` counts the errors of the smallest net over all inputs."""
+
+    net: str
+    recipe: str
+    test_accuracy: float | None
+    transition_cycle: int | None
+    final_phase: str
+    parameters_before: int
+    parameters_after: int
+    wrong: int
+    verdict: str
+
+    @property
+    def compression(self) -> float:
+        return self.parameters_before / self.parameters_after
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as a reader sees it, in the order of HEADERS."""
+        return (
+            self.net,
+            self.recipe,
+            percent(self.test_accuracy),
+            "none" if self.transition_cycle is None else str(self.transition_cycle),
+            self.final_phase,
+            f"{self.parameters_before:,}",
+            f"{self.parameters_after:,}",
+            self.verdict,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The final table."""
+
+    rows: tuple[Row, ...]
+
+    def csv_rows(self) -> list[list[object]]:
+        """Header and rows with bare numbers, for summary.csv."""
+        rows: list[list[object]] = [[name.replace(" ", "_") for name in HEADERS]]
+        rows += [[value for name, value in vars(row).items() if name != "wrong"] for row in self.rows]
+        return rows
+
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """What `dvc metrics show` compares between experiments."""
+        return {
+            row.net: {
+                "test_accuracy": row.test_accuracy,
+                "transition_cycle": row.transition_cycle,
+                "final_phase": row.final_phase,
+                "parameters_before": row.parameters_before,
+                "parameters_after": row.parameters_after,
+                "compression": round(row.compression, 2),
+                "wrong": row.wrong,
+                "verdict": row.verdict,
+            }
+            for row in self.rows
+        }
+
+
+def summarise(records: Sequence[Record]) -> Summary:
+    """One row for each record, in the order given."""
+    return Summary(
+        tuple(
+            Row(
+                net=record.key,
+                recipe=record.recipe,
+                test_accuracy=record.test_accuracy,
+                transition_cycle=record.phases.transition_cycle,
+                final_phase=record.phases.final,
+                parameters_before=record.ladder[0].parameters,
+                parameters_after=smallest(record).parameters,
+                wrong=smallest(record).wrong,
+                verdict=record.certificate.verdict,
+            )
+            for record in records
+        )
+    )
+
+
+def table(summary: Summary) -> str:
+    """The summary as aligned plain text, at most WIDTH columns wide, with each verdict on a line under its net."""
+    rows = [row.cells()[:-1] for row in summary.rows]
+    headers = HEADERS[:-1]
+    widths = [
+        max(len(word) for word in (*header.split(), *(row[i] for row in rows))) for i, header in enumerate(headers)
+    ]
+    widths = fitted(widths)
+    lines = [*block(headers, widths), "  ".join("-" * width for width in widths)]
+    for row, cells in zip(summary.rows, rows, strict=True):
+        lines += block(cells, widths)
+        lines += textwrap.wrap(row.verdict, WIDTH, initial_indent="  verdict  ", subsequent_indent=" " * 11)
+    return "\n".join(lines)
+
+
+def fitted(widths: list[int]) -> list[int]:
+    """The widths with the widest columns cut until the table fits."""
+    cut = list(widths)
+    while sum(cut) + 2 * (len(cut) - 1) > WIDTH:
+        cut[cut.index(max(cut))] -= 1
+    return cut
+
+
+def block(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """One row of cells, each wrapped to its width."""
+    columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for n in range(max(len(column) for column in columns)):
+        shown = [column[n] if n < len(column) else "" for column in columns]
+        aligned = [
+            text.rjust(width) if i in NUMERIC else text.ljust(width)
+            for i, (text, width) in enumerate(zip(shown, widths, strict=True))
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return lines
