@@ -23,9 +23,12 @@ def snapshot_paths(run: Path) -> tuple[Path, ...]:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file so that a reader, or a kill, sees the old file or the new one and nothing between."""
+    """Write a file so that a reader, or a kill, sees the old file or the new one and nothing between.
+
+    What a kill leaves beside it has a fixed name, so that the next write of the same file takes it away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     with open(temporary, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
@@ -36,7 +39,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 @contextmanager
 def fresh_directory(path: Path) -> Iterator[Path]:
     """A new directory to fill; it takes the place of `path` when the block ends well and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
