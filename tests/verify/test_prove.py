@@ -1,0 +1,248 @@
+"""The proofs end to end, through the library and the command, sunny and broken."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from tests.verify.conftest import hand_built, write_snapshot, write_student
+from verify import Proved, Refuted, Unknown, load_exact_net, load_float_net, load_program, verify_run
+from verify.__main__ import main
+from verify.exact_net import NO_ANSWER
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("p", "sign", "frequencies"), [(7, 1, (1, 2)), (11, -1, (2, 3)), (13, 1, (2, 3, 5))])
+def test_the_whole_chain(tmp_path: Path, p: int, sign: int, frequencies: tuple[int, ...]) -> None:
+    student = write_student(tmp_path / "s.safetensors", hand_built(p, sign, frequencies), p, sign)
+    trained = write_snapshot(tmp_path / "t.safetensors", p, sign)
+    summary = verify_run(trained, student, tmp_path / "proof", 60)
+    assert str(summary.verdict) == "Proved (arithmetic = program = student = trained net)"
+    assert summary.program is not None
+    assert (summary.program.frequencies, summary.exit_code) == (frequencies, 0)
+    text = json.loads((tmp_path / "proof/certificate.json").read_text())
+    assert [claim["verdict"]["verdict"] for claim in text["claims"]] == ["Proved"] * 4
+    assert load_program(tmp_path / "proof/program.py") == summary.program
+
+
+def test_one_larger_modulus_with_exceptions_to_the_relaxation(tmp_path: Path) -> None:
+    """A right student whose features are off on a few pairs: those are evaluated, the others stay symbolic."""
+    tensors = hand_built(13, 1, (2, 3, 5))
+    tensors["left"] = np.concatenate([tensors["left"], np.full((13, 1), -10)], axis=1)
+    tensors["left"][[4, 9], -1] = 60  # relu(-10 - 10) is 0, relu(60 - 10) and relu(120) are not
+    tensors["mix"] = np.concatenate([tensors["mix"], [[1, 0, 0, 0, 0, 0]]])
+    student = write_student(tmp_path / "s.safetensors", tensors, 13)
+    net = load_exact_net(student)
+    assert (net.answers == net.sums()).all()
+    summary = verify_run(None, student, None, 60)
+    assert isinstance(summary.verdict, Proved), summary.verdict
+
+
+def test_31_symbolically(tmp_path: Path) -> None:
+    student = write_student(tmp_path / "s.safetensors", hand_built(31, 1, (7,), 300), 31)
+    lines: list[str] = []
+    summary = verify_run(None, student, None, 120, progress=lines.append)
+    assert isinstance(summary.verdict, Proved), summary.verdict
+    assert any("student-feature-1: unsat" in line for line in lines)
+    assert not any("student-pairs" in line for line in lines)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_one_broken_weight(tmp_path: Path, seed: int) -> None:
+    """The verdict is the truth, and the counterexample replays."""
+    rng = np.random.default_rng(seed)
+    p, sign = int(rng.choice([7, 11])), int(rng.choice([1, -1]))
+    tensors = hand_built(p, sign)
+    name = str(rng.choice(sorted(tensors)))
+    where = tuple(rng.integers(0, n) for n in tensors[name].shape)
+    tensors[name][where] += int(rng.choice([-1, 1])) * int(rng.choice([1, 2, 20, 500]))
+    student = write_student(tmp_path / "s.safetensors", tensors, p, sign)
+    net = load_exact_net(student)
+    # The claim is about the program; that of a student with one broken weight is still arithmetic here.
+    wrong = net.answers != net.sums()
+    verdict = verify_run(None, student, None, 60).verdict
+    if wrong.any():
+        assert isinstance(verdict, Refuted), verdict
+        example = verdict.counterexample
+        assert wrong[example.a, example.b]
+        answer = int(net.answers[example.a, example.b])
+        assert example.got == (None if answer < 0 else answer)
+        assert example.expected == (example.a + sign * example.b) % p
+    else:
+        assert isinstance(verdict, Proved), verdict
+
+
+def test_a_tie_is_a_wrong_answer(tmp_path: Path) -> None:
+    tensors = hand_built(7)
+    tensors["readout"][:, 0] = tensors["readout"][:, 1]
+    student = write_student(tmp_path / "s", tensors, 7)
+    assert load_exact_net(student).answers[0, 1] == NO_ANSWER
+    summary = verify_run(None, student, None, 10)
+    assert isinstance(summary.results[1].verdict, Refuted)
+    assert str(summary.verdict) == "Refuted: 0 + 0 (mod 7): the program says 0, the student has no one answer (a tie)"
+    tensors = hand_built(7)
+    tensors["readout"][:, 1:] = tensors["readout"][:, :1]  # logits all alike: no pair has an answer
+    summary = verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10)
+    assert "has no one answer (a tie)" in str(summary.verdict)
+
+
+def test_a_constant_student_is_refuted_with_its_program(tmp_path: Path) -> None:
+    tensors = {name: np.zeros_like(value) for name, value in hand_built(7).items()}
+    summary = verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10)
+    assert [type(r.verdict) for r in summary.results] == [Refuted, Refuted]
+
+
+def test_off_by_one_specification(tmp_path: Path) -> None:
+    """A net of a + b + 1 is not a net of a + b, and a net of a + b is none of a - b."""
+    tensors = hand_built(7)
+    tensors["readout"] = np.roll(tensors["readout"], 1, axis=1)
+    assert isinstance(verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10).verdict, Refuted)
+    other = write_student(tmp_path / "o", hand_built(7), 7, -1)
+    assert isinstance(verify_run(None, other, None, 10).verdict, Refuted)
+
+
+def test_no_time_is_unknown(student: Path, tmp_path: Path) -> None:
+    for seconds in (0.0, 1e-6, 0.02):
+        summary = verify_run(None, student, tmp_path / "proof", seconds)
+        assert isinstance(summary.verdict, Unknown)
+        assert "time" in summary.verdict.reason
+        assert summary.exit_code == 2
+
+
+def test_trained_net_wrong_or_without_student(tmp_path: Path, student: Path) -> None:
+    wrong = write_snapshot(tmp_path / "wrong", 7, swap=True)
+    alone = verify_run(wrong, None, tmp_path / "proof", 10)
+    assert str(alone.verdict) == "Refuted: 0 + 1 = 1 (mod 7), the trained net says 2"
+    assert alone.results[0].measured["disagreements"] == 14
+    both = verify_run(wrong, student, None, 30)
+    assert [type(r.verdict) for r in both.results] == [Proved, Proved, Refuted, Refuted]
+    assert both.exit_code == 1
+    right = verify_run(write_snapshot(tmp_path / "right", 7), None, None, 10)
+    assert str(right.verdict) == "Proved (arithmetic = trained net)"
+
+
+def test_float_evaluation_is_torch_s(tmp_path: Path) -> None:
+    import torch
+
+    from pipeline.nets import Transformer, TransformerConfig
+    from pipeline.runs import Snapshot, save_snapshot
+    from pipeline.tasks import ModularTask
+
+    torch.manual_seed(0)
+    for heads, neurons in ((3, 20), (1, 3)):
+        net = Transformer(TransformerConfig(p=7, d_model=16, n_heads=heads, d_head=4, d_mlp=neurons))
+        path = tmp_path / f"{heads}.safetensors"
+        save_snapshot(path, Snapshot(net, ModularTask(7), 0.3, "standard", 0, 0, 0))
+        ours = load_float_net(path)
+        with torch.no_grad():
+            theirs = net(torch.as_tensor(ModularTask(7).pairs())).numpy().reshape(7, 7, 7)
+        np.testing.assert_allclose(np.stack([ours.logits(a) for a in range(7)]), theirs, atol=1e-5)
+
+
+def test_equal_inputs_give_equal_bytes(student: Path, tmp_path: Path) -> None:
+    trained = write_snapshot(tmp_path / "t.safetensors", 7)
+    for name in ("one", "two"):
+        verify_run(trained, student, tmp_path / name, 60)
+    one, two = (
+        {f.relative_to(d): f.read_bytes() for f in d.rglob("*") if f.is_file()}
+        for d in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
+    assert not any(part in one[Path("certificate.json")].decode() for part in ("/tmp", "seconds", str(tmp_path)))
+
+
+def test_the_output_replaces_a_proof_and_nothing_else(student: Path, tmp_path: Path) -> None:
+    out = tmp_path / "proof"
+    verify_run(None, student, out, 30)
+    (out / "stale").write_text("")
+    verify_run(None, student, out, 30)
+    assert sorted(f.name for f in out.iterdir()) == ["certificate.json", "obligations", "program.py"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("")
+    with pytest.raises(UserError, match="holds no certificate"):
+        verify_run(None, student, tmp_path / "mine", 30)
+    assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
+
+
+def test_commands(student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "proof"
+    assert main(["prove", "--student", str(student), "--out", str(out), "--timeout", "60"]) == 0
+    assert main(["extract", "--student", str(student), "--out", str(tmp_path / "p.py")]) == 0
+    assert (tmp_path / "p.py").read_bytes() == (out / "program.py").read_bytes()
+    files = ["--net", str(student), "--program", str(out / "program.py")]
+    assert main(["check", str(out / "certificate.json"), *files]) == 0
+    assert main(["prove", "--student", str(student), "--program", str(out / "program.py"), "--timeout", "0"]) == 2
+    wrong = write_snapshot(tmp_path / "w", 7, swap=True)
+    assert main(["prove", "--trained", str(wrong)]) == 1
+    assert "verdict: Refuted: 0 + 1 = 1 (mod 7), the trained net says 2" in capsys.readouterr().out
+
+
+def test_torch_is_not_imported(student: Path, tmp_path: Path) -> None:
+    trained = write_snapshot(tmp_path / "t.safetensors", 7)
+    code = (
+        "import sys; from verify import verify_run; "
+        f"s = verify_run({str(trained)!r}, {str(student)!r}, {str(tmp_path / 'proof')!r}, 60); "
+        "assert s.exit_code == 0, s.verdict; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def _bad_files(tmp: Path) -> dict[str, Path]:
+    good = hand_built(7)
+    bad = {
+        "format": write_student(tmp / "1", good, 7, format="other"),
+        "p": write_student(tmp / "2", good, "seven"),
+        "modulus": write_student(tmp / "3", good, 11),
+        "operation": write_student(tmp / "4", good, 7, operation="product"),
+        "missing": write_student(tmp / "5", {k: v for k, v in good.items() if k != "mix"}, 7),
+        "unknown": write_student(tmp / "6", {**good, "bias": good["offset"]}, 7),
+        "shape": write_student(tmp / "7", {**good, "readout": good["readout"][:, :5]}, 7),
+        "axes": write_student(tmp / "8", {**good, "offset": good["offset"][None]}, 7),
+        "empty": write_student(tmp / "9", {**good, "left": good["left"][:, :0], "mix": good["mix"][:0]}, 7),
+        "large": write_student(tmp / "10", {k: v + (1 << 30) for k, v in good.items()}, 7),
+        "absent": tmp / "nowhere",
+        "snapshot": write_snapshot(tmp / "11", 7),
+        "directory": tmp,
+    }
+    (tmp / "12").write_bytes(b"\xff" * 64)
+    (tmp / "13").write_bytes(bad["format"].read_bytes()[:-9])
+    (tmp / "14").write_bytes(b"")
+    return bad | {"bytes": tmp / "12", "truncated": tmp / "13", "nothing": tmp / "14"}
+
+
+def test_bad_input_is_one_line_and_64(student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "p.py").write_text("import os\n")
+    out = ["--out", str(tmp_path / "proof")]
+    calls = [["prove", "--student", str(path), *out] for path in _bad_files(tmp_path).values()]
+    calls += [
+        ["prove", *out],
+        ["prove", "--student", str(student), "--trained", str(student), *out],
+        ["prove", "--student", str(student), "--trained", str(write_snapshot(tmp_path / "t", 11)), *out],
+        ["prove", "--student", str(student), "--program", str(tmp_path / "p.py"), *out],
+        ["prove", "--student", str(student), "--program", str(tmp_path / "nowhere.py"), *out],
+        ["prove", "--student", str(student), "--timeout", "soon", *out],
+        ["prove", "--student", str(student), "--timeout", "-1", *out],
+        ["prove", "--student", str(student), "--timeout", "nan", *out],
+        ["prove", "--student", str(student), "--timeout", "inf", *out],
+        ["prove", "--student", str(student), "--out", str(student)],
+        ["prove", "--unheard-of", *out],
+        ["disprove"],
+        [],
+        ["extract", "--student", str(student), "--out", str(tmp_path / "no/where.py")],
+        ["check"],
+    ]
+    for call in calls:
+        try:
+            status = main(call)
+        except SystemExit as ended:
+            status = ended.code
+        captured = capsys.readouterr()
+        assert (status, captured.err.count("\n"), captured.out) == (64, 1, ""), (call, captured.err)
+        assert not (tmp_path / "proof").exists()

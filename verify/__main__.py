@@ -1,0 +1,92 @@
+"""`python -m verify prove | extract | check`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from pipeline.errors import UserError
+from verify import checker
+from verify.exact_net import load_exact_net
+from verify.programs import extract
+from verify.run import EXIT_BAD_INPUT, verify_run
+
+_HELP = """Proves what a compressed net computes, on every input, with Z3; torch is not needed.
+
+  arithmetic = program = student = trained net
+
+Each = is a claim of its own and ends in Proved, Refuted (with a pair on which it fails) or Unknown (with the reason):
+  program   the algorithm read off the student, a readable Python file; equals (a + b) mod p for all a, b, by Z3
+  student   the compressed net, integer weights; gives the program's answer for all a, b, full argmax, by Z3
+  trained   the float32 net that training left; gives the student's answer on all inputs, by evaluating every one
+"""
+_EPILOG = """examples:
+  python -m verify prove --student student.safetensors --trained pruned.safetensors --out proof
+  python -m verify prove --trained snapshot.safetensors         is the trained net right on every input?
+  python -m verify extract --student student.safetensors --out program.py && python program.py 37 99
+  python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
+
+exit status of prove: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input;  of check: 0 accepted, 1 rejected, 64 bad usage
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line on stderr and 64 for a wrong argument."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see python -m verify --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="python -m verify", description=_HELP, epilog=_EPILOG, formatter_class=raw)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    prove = commands.add_parser("prove", help="prove or refute every link of the chain")
+    prove.add_argument("--student", type=Path, help="integer student, safetensors")
+    prove.add_argument("--program", type=Path, help="program file; read off the student when left out")
+    prove.add_argument("--trained", type=Path, help="snapshot of the trained net, safetensors")
+    prove.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
+    prove.add_argument("--timeout", type=float, default=300.0, help="wall-clock seconds for the solver (300)")
+    write = commands.add_parser("extract", help="write the program read off a student")
+    write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
+    write.add_argument("--out", type=Path, required=True, help="Python file to write")
+    commands.add_parser("check", help="run the independent checker (arguments as verify/checker.py)", add_help=False)
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command and returns its exit status."""
+    try:
+        if arguments[:1] == ["check"]:
+            return checker.main(arguments[1:])
+        options = _parser().parse_args(arguments)
+        if options.command == "extract":
+            net = load_exact_net(options.student)
+            _write(options.out, extract(net).render())
+            return 0
+        summary = verify_run(options.trained, options.student, options.out, options.timeout, options.program, _progress)
+        print("\n".join(summary.lines()))
+        return summary.exit_code
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"out = {path}: cannot be written: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,29 @@
+"""Decides one SMT-LIB text with Z3 in a process of its own: `python -P z3_worker.py MILLISECONDS < obligation.smt2`.
+
+A process can be ended on time whatever the solver is doing. Prints one line of JSON: result and reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+
+def main(milliseconds: int) -> None:
+    import z3
+
+    text = sys.stdin.read()
+    logic = re.search(r"\(set-logic (\w+)\)", text)
+    solver = z3.SolverFor(logic.group(1)) if logic else z3.Solver()
+    solver.set("timeout", milliseconds)
+    solver.from_string(text)
+    if not solver.assertions():
+        raise ValueError("no assertion was read")
+    result = solver.check()
+    reason = solver.reason_unknown() if result == z3.unknown else ""
+    print(json.dumps({"result": str(result), "reason": reason}))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
