@@ -1,0 +1,1 @@
+"""Every measured number in the README, one command each."""
