@@ -174,7 +174,7 @@ class ThresholdParams(Params):
     """
 
     accuracy: Fraction = 0.99
-    scrubbed_accuracy: Fraction = 0.95
+    scrubbed_accuracy: Fraction = 0.98
     explained: Fraction = 0.5
     localisation_ratio: NonNegative = 2.0
     restricted_loss: NonNegative = 0.2

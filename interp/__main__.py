@@ -1,0 +1,123 @@
+"""python -m interp: measures, phases and circuits of a run's snapshots."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+DESCRIPTION = """\
+Look inside the snapshots of a training run of (a + b) mod p.
+
+  analyse   every snapshot: progress measures, the phases of the run and the cycle of
+            the transition, spectra, and the circuit of the last snapshot
+  circuit   which heads and neurons carry the answer of one snapshot
+  measures  the measures of one snapshot and the evidence for its phase, as a table
+
+examples:
+  python -m interp analyse runs/modular-catapult-s0 --out analysis/modular-catapult-s0
+  python -m interp circuit runs/modular-catapult-s0 --snapshot 5 --out circuit.json
+  python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0020.safetensors
+
+interp/README.md defines the measures and the phases.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(prog="python -m interp", description=DESCRIPTION, formatter_class=shape)
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    analyse = commands.add_parser(
+        "analyse",
+        help="every snapshot of a run: measures, phases, spectra, circuit",
+        formatter_class=shape,
+        description="Analyse every snapshot of a run and write, in a directory that is replaced as a whole,\n"
+        "  measures.csv   one row a snapshot: losses, accuracies, mechanism measures, phase\n"
+        "  phases.json    segments, change points, transition cycle, evidence\n"
+        "  spectra.json   Fourier spectra of embedding, read-out and logits, first and last\n"
+        "  circuit.json   heads and neurons of the last snapshot, with scores and faithfulness",
+    )
+    analyse.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
+    analyse.add_argument("--out", type=Path, help="directory to write (default: analysis/<key of the run>)")
+
+    circuit = commands.add_parser(
+        "circuit",
+        help="which heads and neurons carry the answer of one snapshot",
+        formatter_class=shape,
+        description="Score every head and neuron of a snapshot by mean ablation, keep the smallest set that still\n"
+        "gives the net's answers, and write the graph as node-link JSON:\n"
+        "  networkx.node_link_graph(json.load(open('circuit.json')), edges='edges')",
+    )
+    circuit.add_argument("run", type=Path, metavar="RUN", help="run directory")
+    circuit.add_argument("--snapshot", default="last", metavar="last|N", help="cycle of the snapshot (default: last)")
+    circuit.add_argument("--out", type=Path, default=Path("circuit.json"), help="file to write (default: circuit.json)")
+    circuit.add_argument("--faithfulness", type=float, default=0.99, help="share of answers to keep (default: 0.99)")
+
+    measures = commands.add_parser(
+        "measures",
+        help="the measures of one snapshot and the evidence for its phase",
+        description="Print the measures of one snapshot, its phase, and each criterion of the phase `algorithm`.",
+    )
+    measures.add_argument("snapshot", type=Path, metavar="SNAPSHOT", help="a .safetensors file of a run")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        {"analyse": analyse, "circuit": circuit, "measures": measures}[options.command](options)
+    except UserError as error:
+        print(f"python -m interp: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def analyse(options: argparse.Namespace) -> None:
+    from interp.analyse import analyse_run  # torch takes seconds to import: not for --help
+    from pipeline.runs import Run
+
+    out = options.out or Path("analysis") / Run.open(options.run).key
+    analysis = analyse_run(options.run, out)
+    for segment in analysis.phases.segments:
+        print(f"cycles {analysis.cycles[segment.first]:>4} to {analysis.cycles[segment.last]:>4}  {segment.phase}")
+    print(f"wrote {out}")
+
+
+def circuit(options: argparse.Namespace) -> None:
+    if not 0 < options.faithfulness <= 1:
+        raise UserError(f"--faithfulness = {options.faithfulness}: give a share above 0 and at most 1, such as 0.99")
+    from interp.analyse import circuit_of_snapshot
+    from interp.circuit import save_circuit
+
+    found = circuit_of_snapshot(options.run, options.snapshot, options.faithfulness)
+    save_circuit(found, options.out)
+    kept = found.graph["faithfulness"]
+    print(f"kept {kept['kept_heads']} heads and {kept['kept_neurons']} neurons of {kept['components']} components")
+    print(
+        f"net's own answers kept: {kept['agreement_train']:.2%} on training pairs, {kept['agreement_all']:.2%} on all"
+    )
+    print(f"wrote {options.out}")
+
+
+def measures(options: argparse.Namespace) -> None:
+    import torch
+
+    from interp.labels import algorithm_criteria, label
+    from interp.progress_measures import Measures, measure
+    from pipeline.runs import load_snapshot
+
+    snapshot = load_snapshot(options.snapshot)
+    found = measure(snapshot.net, snapshot.task, torch.from_numpy(snapshot.split()[0]))
+    print(f"{snapshot.task}, {snapshot.recipe}, seed {snapshot.seed}, cycle {snapshot.cycle}, step {snapshot.step}\n")
+    for name in Measures.names():
+        print(f"  {name:<28}{getattr(found, name):>12.5g}")
+    print(f"\nphase: {label(found, snapshot.task.p)}\ncriteria of `algorithm`:")
+    for criterion in algorithm_criteria(found, snapshot.task.p):
+        print(f"  {'yes' if criterion.holds else 'no ':<4} {criterion}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Progress measures of one snapshot: losses, accuracies, restricted and excluded loss, norms, mechanism."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from interp.forward import Evaluation, evaluate
+from interp.fourier import answer_profile, gini, key_frequencies, power_spectrum, project_on_answer
+from interp.mechanism import measure_mechanism, share_right
+from pipeline.nets import Transformer
+from pipeline.tasks import ModularTask
+
+KEY_POWER = 0.95
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One snapshot. Losses in nats; accuracies and mechanism measures as shares; nan where there are no such pairs.
+
+    `novel_accuracy` is over the test pairs (a, b) whose mirror image (b, a) was not trained on: attention that
+    weighs a and b alike gives a memoriser the mirror images of its training pairs for nothing.
+    """
+
+    train_loss: float
+    test_loss: float
+    train_accuracy: float
+    test_accuracy: float
+    restricted_loss: float
+    excluded_loss: float
+    gini_embed: float
+    gini_unembed: float
+    weight_norm: float
+    residual_norm: float
+    accuracy: float
+    novel_accuracy: float
+    explained: float
+    neuron_localisation: float
+    neuron_localisation_null: float
+    single_frequency_accuracy: float
+    scrubbed_accuracy: float
+    equivariance: float
+    key_frequencies: int
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The measures in the order of the table's columns."""
+        return tuple(field.name for field in fields(cls))
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Power shares per frequency k = 1 .. (p - 1) / 2 of embedding, read-out and the logits' (a + b - c) part."""
+
+    embed: Float[Tensor, " frequency"]
+    unembed: Float[Tensor, " frequency"]
+    logits: Float[Tensor, " frequency"]
+
+
+def spectra_of(evaluation: Evaluation, profile: Float[Tensor, " p"] | None = None) -> Spectra:
+    """The three spectra of a net; `profile` is its `answer_profile` where that is already there."""
+    net, p = evaluation.net, evaluation.task.p
+    profile = answer_profile(evaluation.logits, evaluation.answers)[0] if profile is None else profile
+    return Spectra(
+        embed=power_spectrum(net.embed.weight.detach()[:p]),
+        unembed=power_spectrum(net.unembed.weight.detach()),
+        logits=power_spectrum(profile[:, None]),
+    )
+
+
+def mean_loss(logits: Float[Tensor, "pair p"], labels: Int[Tensor, " pair"]) -> float:
+    """Cross-entropy in nats, log-softmax in float64; nan over no pairs."""
+    if not len(labels):
+        return float("nan")
+    return float(torch.nn.functional.cross_entropy(logits.double(), labels))
+
+
+def restricted_loss(evaluation: Evaluation, frequencies: tuple[int, ...]) -> float:
+    """Loss on all pairs of the mean logits plus their cos, sin(w_k (a + b)) parts, k key (Nanda et al. 2023, 4.2)."""
+    kept = project_on_answer(evaluation.logits, evaluation.answers, frequencies)
+    return mean_loss(kept + evaluation.logits.mean(0), evaluation.answers)
+
+
+def excluded_loss(evaluation: Evaluation, frequencies: tuple[int, ...], train: Int[Tensor, " train"]) -> float:
+    """Loss on the training pairs with just those parts taken out (Nanda et al. 2023, section 4.2)."""
+    left = evaluation.logits - project_on_answer(evaluation.logits, evaluation.answers, frequencies)
+    return mean_loss(left[train], evaluation.answers[train])
+
+
+def novel_pairs(train: Int[Tensor, " train"], p: int) -> Int[Tensor, " novel"]:
+    """Numbers of the pairs that are neither trained on nor the mirror image of one that is."""
+    seen = torch.zeros(p * p, dtype=torch.bool)
+    seen[train] = True
+    return (~(seen | seen.reshape(p, p).T.reshape(-1))).nonzero()[:, 0]
+
+
+def measure(
+    net: Transformer,
+    task: ModularTask,
+    train: Int[Tensor, " train"],
+    frequencies: tuple[int, ...] | None = None,
+    labels: Int[Tensor, " pair"] | None = None,
+    key_power: float = KEY_POWER,
+) -> Measures:
+    """Every measure of one net, from one forward pass.
+
+    `train` numbers the training pairs; the rest are test pairs (none where all were trained on). `frequencies` are
+    the key frequencies to restrict to, the net's own (at `key_power`) where None. `labels` [p^2] are what the net was
+    trained on where that is not the task's answer (null controls): the train and test columns are against them, the
+    rest is against the task.
+    """
+    evaluation = evaluate(net, task)
+    return measure_evaluation(evaluation, train, frequencies, labels, key_power)
+
+
+def measure_evaluation(
+    evaluation: Evaluation,
+    train: Int[Tensor, " train"],
+    frequencies: tuple[int, ...] | None = None,
+    labels: Int[Tensor, " pair"] | None = None,
+    key_power: float = KEY_POWER,
+) -> Measures:
+    """As `measure`, of an evaluation that is already there."""
+    net, task, logits, answers = evaluation.net, evaluation.task, evaluation.logits, evaluation.answers
+    profile, explained = answer_profile(logits, answers)
+    spectra = spectra_of(evaluation, profile)
+    own = key_frequencies(spectra.logits, key_power)
+    frequencies = own if frequencies is None else frequencies
+    mechanism = measure_mechanism(evaluation)
+    labels = answers if labels is None else labels
+    held_out = torch.ones(len(labels), dtype=torch.bool)
+    held_out[train] = False
+    novel = novel_pairs(train, task.p)
+    return Measures(
+        train_loss=mean_loss(logits[train], labels[train]),
+        test_loss=mean_loss(logits[held_out], labels[held_out]),
+        train_accuracy=share_right(logits[train], labels[train]),
+        test_accuracy=share_right(logits[held_out], labels[held_out]),
+        novel_accuracy=share_right(logits[novel], labels[novel]),
+        accuracy=share_right(logits, answers),
+        restricted_loss=restricted_loss(evaluation, frequencies),
+        excluded_loss=excluded_loss(evaluation, frequencies, train),
+        gini_embed=gini(spectra.embed),
+        gini_unembed=gini(spectra.unembed),
+        weight_norm=float(torch.stack([w.detach().double().square().sum() for w in net.parameters()]).sum().sqrt()),
+        residual_norm=float(evaluation.residual.double().norm(dim=1).mean()),
+        explained=explained,
+        neuron_localisation=mechanism.neuron_localisation,
+        neuron_localisation_null=mechanism.neuron_localisation_null,
+        single_frequency_accuracy=mechanism.single_frequency_accuracy,
+        scrubbed_accuracy=mechanism.scrubbed_accuracy,
+        equivariance=mechanism.equivariance,
+        key_frequencies=len(own),
+    )

@@ -1,0 +1,98 @@
+"""A run directory analysed from Python and from the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from interp.__main__ import main
+from interp.analyse import analyse_run
+from pipeline.nets import Transformer
+from pipeline.params import InterpParams, ThresholdParams
+from pipeline.runs import Snapshot, save_snapshot
+from pipeline.tasks import ModularTask
+
+P = 23
+FILES = {"measures.csv", "phases.json", "spectra.json", "circuit.json"}
+
+
+@pytest.fixture
+def run(tmp_path: Path, make_clock: Callable[..., Transformer], make_random: Callable[..., Transformer]) -> Path:
+    """A run whose snapshots 0 and 1 are untrained, 2 and 3 a clock."""
+    directory = tmp_path / "modular-made-s0"
+    params = {
+        "key": directory.name,
+        "task": {"operation": "addition", "p": P, "train_fraction": 0.4},
+        "recipe": {"name": "made"},
+        "seed": 0,
+    }
+    nets = [make_random(P, seed, d_model=24, n_heads=1, d_head=24, d_mlp=48) for seed in (0, 1)]
+    nets += [make_clock(P, (1, 2, 3, 5, 7, 10))] * 2
+    for cycle, net in enumerate(nets):
+        path = directory / "snapshots" / f"cycle-{cycle:04d}.safetensors"
+        save_snapshot(path, Snapshot(net, ModularTask(P), 0.4, "made", 0, cycle, 10 * cycle))
+    (directory / "params.json").write_text(json.dumps(params))
+    return directory
+
+
+def test_an_analysis_names_the_transition_and_writes_its_files(run: Path, tmp_path: Path) -> None:
+    analysis = analyse_run(run, tmp_path / "out")
+    assert (analysis.phases.final, analysis.transition_cycle) == ("algorithm", 2)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    rows = list(csv.DictReader((tmp_path / "out/measures.csv").read_text().splitlines()))
+    assert [row["phase"] for row in rows] == ["untrained", "untrained", "algorithm", "algorithm"]
+    assert [(row["cycle"], row["step"]) for row in rows] == [("0", "0"), ("1", "10"), ("2", "20"), ("3", "30")]
+    phases = json.loads((tmp_path / "out/phases.json").read_text())
+    assert (phases["schema"], phases["transition_cycle"]) == ("catapult-phases-1", 2)
+    assert phases["segments"][-1] == {"phase": "algorithm", "first_cycle": 2, "last_cycle": 3}
+    assert all(criterion["holds"] for criterion in phases["evidence"]["last_snapshot"].values())
+    spectra = json.loads((tmp_path / "out/spectra.json").read_text())
+    assert spectra["key_frequencies"] == [1, 2, 3, 5, 7, 10]
+    assert len(spectra["frequencies"]) == len(spectra["embed"]["last"]) == 11
+
+
+def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    for out in ("first", "second"):
+        analyse_run(run, tmp_path / out)
+    for name in FILES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_thresholds_are_parameters(run: Path, tmp_path: Path) -> None:
+    strict = InterpParams(thresholds=ThresholdParams(explained=0.99))
+    assert analyse_run(run, tmp_path / "out", strict).transition_cycle is None
+
+
+def test_the_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", str(run), "--out", str(tmp_path / "out")]) == 0
+    assert "cycles    2 to    3  algorithm" in capsys.readouterr().out
+    assert main(["circuit", str(run), "--snapshot", "2", "--out", str(tmp_path / "circuit.json")]) == 0
+    assert json.loads((tmp_path / "circuit.json").read_text())["schema"] == "catapult-circuit-1"
+    assert main(["measures", str(run / "snapshots/cycle-0000.safetensors")]) == 0
+    assert "phase: untrained" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["analyse", "nowhere"],
+        ["circuit", "RUN", "--snapshot", "99"],
+        ["circuit", "RUN", "--snapshot", "first"],
+        ["circuit", "RUN", "--faithfulness", "1.5"],
+        ["measures", "nowhere.safetensors"],
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert set(tmp_path.iterdir()) == before
