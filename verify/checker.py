@@ -143,7 +143,7 @@ def check(certificate, net=None, program=None):
         need(text["files"][name]["sha256"] == sha256(content), f"{name}: not the file that the certificate names")
     claims = {entry["claim"]["kind"]: entry for entry in text["claims"]}
     need(claims and len(claims) == len(text["claims"]), "claims: none, or one made twice")
-    verdicts = [entry["verdict"] for entry in claims.values()]
+    verdicts = [claims[kind]["verdict"] for kind in sorted(claims, key=lambda kind: kind != FLOAT[1])]
     whole = next((v for said in ("Refuted", "Unknown") for v in verdicts if v["verdict"] == said), None)
     if whole is None:
         links = ["arithmetic", *(["program", "student"] if PROGRAM in claims and STUDENT in claims else [])]

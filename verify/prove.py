@@ -99,9 +99,12 @@ def check_trained(trained: FloatNet, net: ExactNet | None) -> list[Result]:
 
 
 def overall(results: list[Result]) -> Verdict:
-    """The chain is as good as its weakest link; no links, no proof."""
+    """The chain is as good as its weakest link; no links, no proof.
+
+    Of several refutations the one of "trained net equals arithmetic" speaks for all: it needs no explanation.
+    """
     for kind in (Refuted, Unknown):
-        for result in results:
+        for result in sorted(results, key=lambda result: result.claim.kind is not Kind.TRAINED):
             if isinstance(result.verdict, kind):
                 return result.verdict
     if not results:
