@@ -51,6 +51,14 @@ def fresh_directory(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def sorted_header(data: bytes) -> bytes:
+    """The same safetensors file with its header's keys in order: the library writes metadata in a random one."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
+
+
 def to_json(value: Any) -> str:
     """JSON with sorted keys and floats at 6 significant digits, so that equal results are equal bytes."""
     return json.dumps(_rounded(value), sort_keys=True, indent=1, allow_nan=False) + "\n"

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from pipeline.errors import UserError
-from pipeline.files import snapshot_paths, write_atomically
+from pipeline.files import snapshot_paths, sorted_header, write_atomically
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.tasks import ModularTask
 
@@ -102,15 +102,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
         "step": str(snapshot.step),
     }
     tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.net.state_dict().items()}
-    write_atomically(path, _sorted_header(save(tensors, metadata=header)))
-
-
-def _sorted_header(data: bytes) -> bytes:
-    """The same safetensors file with its header's keys in order: the library writes metadata in a random one."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + data[8 + length :]
+    write_atomically(path, sorted_header(save(tensors, metadata=header)))
 
 
 def load_snapshot(path: Path) -> Snapshot:

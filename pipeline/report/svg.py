@@ -74,7 +74,8 @@ class Svg:
 
     def __str__(self) -> str:
         named = f'role="img" aria-label="{escape(self.label)}"' if self.label else 'aria-hidden="true"'
-        size = f'viewBox="0 0 {number(self.width)} {number(self.height)}" width="{number(self.width)}"'
+        width, height = number(self.width), number(self.height)
+        size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         return f"<svg {size} {named}>" + "\n".join(self.marks) + "</svg>"
 
 

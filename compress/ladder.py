@@ -1,0 +1,215 @@
+"""The ladder: trained -> pruned -> student -> integer student, each with its size and its wrong answers, counted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import nn
+
+from compress.closing import Closing, measure_closing
+from compress.distill import Distilled, DistillOptions, distill_student
+from compress.prune import prune_net
+from compress.quantize import QuantizeOptions, quantize_student
+from compress.student import Student, save_student, unique_argmax
+from compress.teacher import Teacher, key_frequencies, observe
+from pipeline.errors import UserError
+from pipeline.files import fresh_directory, to_json, write_atomically
+from pipeline.params import CompressParams
+from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
+from pipeline.tasks import ModularTask
+
+LADDER_SCHEMA = "catapult-ladder-1"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One net. `parameters`: every stored number, read-out table included; `wrong` of all `inputs` = p^2, exactly."""
+
+    name: str
+    parameters: int
+    bytes: int
+    wrong: int
+    inputs: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What compression did to one net.
+
+    `closing` is measured against the task's answers; a ratio of 1 or more cannot be proved cheaply. `explained` is
+    false where the net's answers are no such function as a student computes, `outliers` counts the answers left out
+    where they are, `disagreements` the inputs on which the integer student and the trained net differ.
+    """
+
+    rungs: tuple[Rung, ...]
+    frequencies: tuple[int, ...]
+    closing: Closing
+    explained: bool
+    outliers: int
+    disagreements: int
+
+    @property
+    def compression(self) -> float:
+        """Parameters of the trained net per stored integer of the last rung."""
+        return self.rungs[0].parameters / self.rungs[-1].parameters
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """The nets on the rungs below the trained one, and the ladder itself."""
+
+    ladder: Ladder
+    pruned: Snapshot
+    student: Student
+    integer: Student
+
+
+def compress_net(
+    snapshot: Snapshot,
+    head_scores: Float64[np.ndarray, " head"],
+    neuron_scores: Float64[np.ndarray, " d_mlp"],
+    params: CompressParams,
+    say: Callable[[str], None] = lambda text: None,
+) -> Compressed:
+    """Prune, distil and quantise one net. The same arguments give the same bits, whatever the number of cores.
+
+    The task's answers are used to train or choose nothing; they are only counted against. (With params.prune_criterion
+    "train", those of the training pairs are.)
+    """
+    net, task = snapshot.net, snapshot.task
+    train, held_out = snapshot.split()
+    with _one_thread():
+        rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
+        say(_line(rungs[-1]))
+        pruned = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion)
+        note = f"{len(pruned.heads)} heads, {len(pruned.neurons)} neurons"
+        rungs.append(_rung("pruned", pruned.net, task, note))
+        say(_line(rungs[-1]))
+        teacher = observe(pruned.net, task, held_out)
+        distilled, integer = _closing_student(teacher, params, say)
+        student = distilled.student()
+        found = measure_closing(integer, task.answers())
+        waves = ", ".join(map(str, distilled.frequencies))
+        note = f"{student.left.shape[1]} units, frequencies {waves}"
+        rungs.append(_student_rung("student", student, note if distilled.explained else f"{note}; net not explained"))
+        say(_line(rungs[-1]))
+        note = f"{params.table_bits}-bit tables, {params.mix_bits}-bit mix"
+        rungs.append(_student_rung("integer student", integer, note))
+        say(_line(rungs[-1]))
+        say(f"{rungs[0].parameters / rungs[-1].parameters:.0f} times fewer parameters, closing ratio {found.ratio:.2f}")
+        disagreements = int((integer.answers() != observe(net, task, held_out).answers).sum())
+    ladder = Ladder(tuple(rungs), distilled.frequencies, found, distilled.explained, distilled.outliers, disagreements)
+    return Compressed(ladder, snapshot.with_net(pruned.net), student, integer)
+
+
+def compress_run(
+    run_dir: Path,
+    analysis_dir: Path,
+    out_dir: Path,
+    params: CompressParams,
+    say: Callable[[str], None] = lambda text: None,
+) -> Ladder:
+    """Compress the last snapshot of a run, led by the circuit in `analysis_dir`, into a directory replaced as a whole.
+
+    Writes pruned.safetensors, student_float.safetensors, student.safetensors, ladder.csv and ladder.json. Raises
+    UserError where the run or the circuit is missing or damaged, or where the two do not belong together.
+    """
+    from interp.circuit import circuit_scores, load_circuit  # networkx: not for `import compress`
+
+    run = Run.open(run_dir)
+    snapshot = load_snapshot(run.snapshots[-1])
+    path = analysis_dir / "circuit.json"
+    heads, neurons = circuit_scores(load_circuit(path))
+    config = snapshot.net.config
+    if (len(heads), len(neurons)) != (config.n_heads, config.d_mlp):
+        raise UserError(
+            f"{path}: scores {len(heads)} heads and {len(neurons)} neurons, {run.snapshots[-1]} has "
+            f"{config.n_heads} and {config.d_mlp}; analyse this run again"
+        )
+    compressed = compress_net(snapshot, heads, neurons, params, say)
+    with fresh_directory(out_dir) as directory:
+        save_snapshot(directory / "pruned.safetensors", compressed.pruned)
+        save_student(directory / "student_float.safetensors", compressed.student)
+        save_student(directory / "student.safetensors", compressed.integer)
+        write_atomically(directory / "ladder.csv", ladder_csv(compressed.ladder))
+        write_atomically(directory / "ladder.json", ladder_json(compressed.ladder))
+    return compressed.ladder
+
+
+def ladder_csv(ladder: Ladder) -> str:
+    """One row a rung: name,parameters,bytes,wrong,inputs,note."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(Rung.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(rung) for rung in ladder.rungs)
+    return text.getvalue()
+
+
+def ladder_json(ladder: Ladder) -> str:
+    return to_json({"schema": LADDER_SCHEMA, "compression": ladder.compression, **asdict(ladder)})
+
+
+def _closing_student(teacher: Teacher, params: CompressParams, say: Callable[[str], None]) -> tuple[Distilled, Student]:
+    """Distil and quantise until the closing ratio, against the teacher's own answers, is at most params.closing_ratio.
+
+    Attempt i has i more units a frequency and other starts; the attempt with the smallest ratio is returned. A
+    teacher that is not explained gets one attempt.
+    """
+    frequencies = key_frequencies(teacher, params.key_frequencies, params.strong)
+    best: tuple[float, Distilled, Student] | None = None
+    for attempt in range(params.attempts):
+        units = params.units_per_frequency + attempt
+        options = DistillOptions(
+            units=units, restarts=params.restarts, steps=params.distill_steps, seed=params.seed + attempt
+        )
+        distilled = distill_student(teacher, frequencies, options)
+        bits = QuantizeOptions(params.table_bits, params.mix_bits, steps=params.quantize_steps)
+        integer = quantize_student(distilled, bits)
+        ratio = measure_closing(integer, teacher.answers, distilled.kept).ratio
+        if best is None or ratio < best[0]:
+            best = ratio, distilled, integer
+        if not distilled.explained:
+            say("no such student names the net's answers; it is handed on as it is")
+            break
+        say(f"{units} units for each of the frequencies {frequencies}: closing ratio {ratio:.2f}")
+        if ratio <= params.closing_ratio:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _rung(name: str, net: nn.Module, task: ModularTask, note: str) -> Rung:
+    numbers = list(net.state_dict().values())
+    with torch.no_grad():
+        answers = unique_argmax(net(torch.from_numpy(task.pairs())).numpy())
+    size = sum(value.numel() for value in numbers)
+    stored = sum(value.numel() * value.element_size() for value in numbers)
+    return Rung(name, size, stored, int((answers != task.answers()).sum()), task.p**2, note)
+
+
+def _student_rung(name: str, student: Student, note: str) -> Rung:
+    return Rung(name, student.parameters, student.bytes, student.wrong(), student.task.p**2, note)
+
+
+def _line(rung: Rung) -> str:
+    return f"{rung.name}: {rung.parameters:,} parameters, {rung.wrong:,} of {rung.inputs:,} wrong ({rung.note})"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in one order: with more threads, their number decides the last bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
