@@ -183,15 +183,15 @@ def threshold_row(t: ThresholdParams) -> str:
 
 
 def summary(results: Sequence[tuple[Group, Sequence[Net]]]) -> list[str]:
-    """What the sentences around the table say: wrong labels, and how near the controls ever came."""
-    wrong = [
-        f"{group.name}: p = {net.p}, seed {net.seed} ends in {net.labels[-1]}"
-        for group, nets in results
-        for net in nets
-        if net.labels[-1] not in group.expected
-    ]
-    lines = [f"Labels as expected: {(total := sum(len(nets) for _, nets in results)) - len(wrong)} of {total} nets."]
-    lines += [f"WRONG: {text}." for text in wrong]
+    """What the sentences around the table say: unexpected labels, and how near the controls ever came."""
+    total, odd = sum(len(nets) for _, nets in results), []
+    for group, nets in results:
+        for net in nets:
+            if net.labels[-1] not in group.expected:
+                last = net.measures[-1]
+                reached = f"accuracy {number(last.accuracy, 3)}, scrubbed {number(last.scrubbed_accuracy, 3)}"
+                odd.append(f"{group.name}: p = {net.p}, seed {net.seed} ends in {net.labels[-1]} ({reached})")
+    lines = [f"Labels as expected: {total - len(odd)} of {total} nets.", *(f"NOT AS EXPECTED: {text}." for text in odd)]
     controls = [net for group, nets in results if "algorithm" not in group.expected for net in nets]
     snapshots = [given for net in controls for given in net.labels]
     lines.append(f"Snapshots of the controls labelled algorithm: {snapshots.count('algorithm')} of {len(snapshots)}.")

@@ -20,7 +20,6 @@ from safetensors.numpy import save
 
 from pipeline.errors import UserError
 from pipeline.files import sorted_header, write_atomically
-from pipeline.runs import write_atomically
 from pipeline.tasks import ModularTask
 
 INTEGER_FORMAT = "catapult-student-1"

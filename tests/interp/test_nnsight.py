@@ -13,6 +13,7 @@ def test_nnsight_sees_what_the_hooks_see() -> None:
     with torch.no_grad():
         untraced, cache = net.run_with_cache(pairs)
         wrapped = NNsight(net)
+        neurons = logits = torch.empty(0)
         with wrapped.trace(pairs):
             neurons = wrapped.mlp.hook_post.output.save()
             logits = wrapped.output.save()

@@ -1,0 +1,194 @@
+"""python -m benchmarks.speed: what a full-batch training step and the analysis of a run cost.
+
+The variants take turns, so that whatever else the machine does falls on all of them alike. CPU time adds up over
+threads and counts this process alone; wall time is what one waits, and is only worth something on an idle machine.
+
+    looked up   the step of train.loop: keys and values once a token, then looked up by pair
+    general     the same step through the net's general path, which any hook on its input makes it take
+    TL native   the same shape as a model of TransformerLens (TransformerBridge.boot_native), AdamW on everything
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import AdamW
+from transformer_lens.hook_points import HookPoint
+
+from interp.analyse import analyse_run
+from pipeline.errors import UserError
+from pipeline.nets import Transformer, TransformerConfig
+from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
+from pipeline.progress import Progress
+from pipeline.runs import Run
+from train.loop import Data, loss_and_accuracy, train_step
+from train.recipes import initialise, make_optimizers
+
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one call."""
+
+    cpu: float
+    wall: float
+
+
+def cost_of(work: Callable[[], object]) -> Cost:
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return Cost(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def take_turns(
+    variants: Mapping[str, Callable[[], object]], repeats: int, done: Callable[[], None]
+) -> dict[str, list[Cost]]:
+    """`repeats` timed calls of each, one after the other in turn, after a warm-up."""
+    costs: dict[str, list[Cost]] = {name: [] for name in variants}
+    for turn in range(WARM_UP + repeats):
+        for name, work in variants.items():
+            cost = cost_of(work)
+            if turn >= WARM_UP:
+                costs[name].append(cost)
+        done()
+    return costs
+
+
+def our_step(config: RunConfig, data: Data, general: bool) -> Callable[[], object]:
+    """A training step of ours on a fresh net; `general` puts an identity hook on the net's input."""
+    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
+    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    optimizers = make_optimizers(net, config.recipe)
+    if general:
+        net.hook_embed.add_hook(identity)
+    return lambda: train_step(net, optimizers, data, config)
+
+
+def identity(tensor: Tensor, *, hook: HookPoint) -> Tensor:
+    return tensor
+
+
+def native_net(config: RunConfig) -> nn.Module:
+    """The same shape as TransformerLens builds it: no norms, logits at every position, biases in attention as well."""
+    from transformer_lens.config import TransformerBridgeConfig
+    from transformer_lens.model_bridge import TransformerBridge
+
+    shape: dict[str, Any] = {
+        "n_layers": 1,
+        "n_ctx": 3,
+        **config.net.widths(),
+        "d_vocab": config.task.p + 1,
+        "d_vocab_out": config.task.p,
+        "act_fn": "relu",
+        "normalization_type": None,
+        "seed": config.train.seed,
+    }
+    return vars(TransformerBridge)["boot_native"].__func__(TransformerBridgeConfig(**shape))
+
+
+def native_step(config: RunConfig, data: Data) -> Callable[[], object]:
+    """The same batch, loss and accuracy by TransformerLens's net."""
+    net, rates = native_net(config), config.recipe.optimizer
+    if not isinstance(rates, AdamWParams):
+        raise ValueError("the native net is timed under an AdamW recipe")
+    optimizer = AdamW(net.parameters(), lr=rates.lr, betas=rates.betas, weight_decay=rates.weight_decay)
+    equals = data.train_pairs.new_full((len(data.train_pairs), 1), config.task.p)
+    tokens = torch.cat([data.train_pairs, equals], dim=1)
+
+    def step() -> None:
+        logits = net(tokens)[:, -1]
+        loss = F.cross_entropy(logits.double() * config.recipe.temperature, data.train_answers)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        loss_and_accuracy(logits.detach(), data.train_answers)
+
+    return step
+
+
+def row(name: str, threads: int, costs: list[Cost], base: list[Cost]) -> str:
+    """Medians in ms, least to greatest of the CPU time, and both as multiples of `base`."""
+    cpu, wall = [1000 * cost.cpu for cost in costs], [1000 * cost.wall for cost in costs]
+    ratios = median(cpu) / 1000 / median(c.cpu for c in base), median(wall) / 1000 / median(c.wall for c in base)
+    spread = f"{median(cpu):.1f} ({min(cpu):.1f} to {max(cpu):.1f})"
+    return f"| {name} | {threads} | {spread} | {median(wall):.1f} | {ratios[0]:.2f} | {ratios[1]:.2f} |"
+
+
+HEADER = """\
+| step | threads | CPU ms, median (least to greatest) | wall ms, median | CPU, times looked up | wall, times looked up |
+|---|---|---|---|---|---|"""
+
+
+def analysis_line(run: Path, params: InterpParams, repeats: int) -> str:
+    """Seconds to analyse a run that is there, or a line that says it is not."""
+    if not (run / "params.json").exists():
+        return f"Analysis: {run} is not there; `make repro` trains it."
+    with tempfile.TemporaryDirectory() as directory:
+        costs = [cost_of(lambda: analyse_run(run, Path(directory) / "out", params)) for _ in range(repeats)]
+    cpu, wall = median(cost.cpu for cost in costs), median(cost.wall for cost in costs)
+    return (
+        f"Analysis of {run}, {len(Run.open(run).snapshots)} snapshots, {torch.get_num_threads()} thread(s), "
+        f"median of {repeats}: {cpu:.1f} s CPU, {wall:.1f} s wall."
+    )
+
+
+def steps_of(configs: Mapping[str, RunConfig]) -> tuple[dict[str, Callable[[], object]], str]:
+    """Every variant of the step by name, and a line of explanation where TransformerLens's is missing."""
+    variants: dict[str, Callable[[], object]] = {}
+    for name, config in configs.items():
+        data = Data.of(config, torch.device("cpu"))
+        variants[f"{name}, looked up"] = our_step(config, data, general=False)
+        variants[f"{name}, general"] = our_step(config, data, general=True)
+    standard = configs["standard"]
+    try:
+        variants["standard, TL native"] = native_step(standard, Data.of(standard, torch.device("cpu")))
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        return variants, f"No TransformerLens row: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return variants, ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=15, help="timed steps of each variant (default: 15)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="thread counts (default: 1 2)")
+    options = parser.parse_args(arguments)
+    if options.repeats < 1 or min(options.threads) < 1:
+        raise UserError(f"--repeats = {options.repeats}, --threads = {options.threads}: give whole numbers, 1 or more")
+    params = load_params()
+    configs = {name: params.run_config(name) for name in ("standard", "catapult")}
+    variants, missing = steps_of(configs)
+    pairs = int(params.task.train_fraction * params.task.p**2)
+    print(f"{params.task.task()}, {pairs} pairs a step, {os.cpu_count()} cores, torch {torch.__version__}\n\n{HEADER}")
+    analyses: list[str] = []
+    with Progress("speed", len(options.threads) * (WARM_UP + options.repeats), unit="turn") as progress:
+        for threads in options.threads:
+            torch.set_num_threads(threads)
+            costs = take_turns(variants, options.repeats, progress.advance)
+            for name, own in costs.items():
+                print(row(name, threads, own, costs[f"{name.partition(',')[0]}, looked up"]), flush=True)
+            analyses.append(analysis_line(Path("runs") / configs["catapult"].key, params.interp, 3))
+    print("\n" + "\n".join(filter(None, [missing, *analyses])))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (UserError, ValueError) as error:
+        print(f"python -m benchmarks.speed: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
