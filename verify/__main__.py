@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
 from pipeline.errors import UserError
+from pipeline.files import write_atomically
 from verify import checker
 from verify.exact_net import load_exact_net
 from verify.programs import extract
 from verify.run import EXIT_BAD_INPUT, verify_run
+
+EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 
 _HELP = """Proves what a compressed net computes, on every input, with Z3; torch is not needed.
 
@@ -28,7 +32,8 @@ _EPILOG = """examples:
   python -m verify extract --student student.safetensors --out program.py && python program.py 37 99
   python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
 
-exit status of prove: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input;  of check: 0 accepted, 1 rejected, 64 bad usage
+exit status of prove: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error
+exit status of check: 0 accepted, 1 rejected, 64 bad usage
 """
 
 
@@ -72,6 +77,14 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        # Python's own status for this is 1, which here means Refuted.
+        traceback.print_exc()
+        print(f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+        return EXIT_INTERNAL
 
 
 def _progress(line: str) -> None:
@@ -79,13 +92,10 @@ def _progress(line: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(text)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"out = {path}: cannot be written: {error.strerror}") from None
+        write_atomically(path, text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"out = {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 if __name__ == "__main__":

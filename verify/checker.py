@@ -20,13 +20,15 @@ from pathlib import Path
 SCHEMA = "catapult-certificate-1"
 PROGRAM, STUDENT = "program equals arithmetic", "student equals program"
 FLOAT = ("trained net equals student", "trained net equals arithmetic")
+ON_INPUTS = "on each of the {pairs} inputs, the trained net, evaluated in float32 in numpy's order of summation,"
 SENTENCES = {
     PROGRAM: "for all a, b in 0..{last}, the program's one highest score is that of {task}",
     STUDENT: "for all a, b in 0..{last}, the integer student's one largest logit, over all {p} answers and with its "
     "exact stored weights, is that of the program's answer",
-    FLOAT[0]: "on each of the {pairs} inputs, the trained net, evaluated in float32, gives the student's answer",
-    FLOAT[1]: "on each of the {pairs} inputs, the trained net, evaluated in float32, gives {task}",
+    FLOAT[0]: ON_INPUTS + " gives the student's answer",
+    FLOAT[1]: ON_INPUTS + " gives {task}",
 }
+CHAINS = ({PROGRAM, STUDENT}, {PROGRAM, STUDENT, *FLOAT})  # of the trained net alone there is nothing to check here
 # What a program file says besides its five integers' lines, so that what is evaluated here is what runs there.
 ALGORITHM_SHA256 = "5c88e2ad220ce2932f65a1adb95125517b63f1b33adf7311475943a53fd38aea"
 TUPLE = r"(\([-\d,\s]+\))"
@@ -45,6 +47,15 @@ def need(condition, reason):
         raise Rejected(reason)
 
 
+def no_duplicates(pairs):
+    need(len({key for key, _ in pairs}) == len(pairs), "JSON: a key is there twice")
+    return dict(pairs)
+
+
+def no_constant(name):
+    raise Rejected(f"JSON: {name} is no number")
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
@@ -58,7 +69,7 @@ def read(path):
 def read_net(data):
     """Header metadata and nested lists of integers from the bytes of a safetensors file."""
     start = 8 + struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8:start])
+    header = json.loads(data[8:start], object_pairs_hook=no_duplicates, parse_constant=no_constant)
     meta, net = header.pop("__metadata__"), {}
     for name, entry in header.items():
         code, shape, (low, high) = TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
@@ -70,6 +81,7 @@ def read_net(data):
         net[name] = [flat[i : i + shape[1]] for i in range(0, count, shape[1])] if len(shape) == 2 else flat
     need(meta.get("format") == "catapult-student-1", "net: not a student")
     need(set(net) | {"right"} == {"left", "right", "mix", "offset", "readout"}, "net: its tensors")
+    need(type(meta["p"]) is str and re.fullmatch("[1-9][0-9]{0,8}", meta["p"]), "net: its p")
     p, n, m = int(meta["p"]), len(net["mix"]), len(net["offset"])
     net.setdefault("right", net["left"])
     for name, rows, columns in (("left", p, n), ("right", p, n), ("mix", n, m), ("readout", m, p)):
@@ -126,6 +138,7 @@ def check_claim(name, entry, expected, got):
         need(all(o["result"] == "unsat" for o in entry["obligations"]), f"{name}: proved with an open obligation")
     elif verdict == "Refuted":
         a, b, *says = (entry["verdict"]["counterexample"][key] for key in ("a", "b", "expected", "got"))
+        need(all(type(v) is int or v is None for v in (a, b, *says)), f"{name}: the counterexample is not of integers")
         need((a, b) in wrong, f"{name}: the counterexample a, b = {a}, {b} is none")
         need(says == [expected[a][b], got[a][b]], f"{name}: other answers at {a}, {b}")
     else:
@@ -134,36 +147,37 @@ def check_claim(name, entry, expected, got):
 
 def check(certificate, net=None, program=None):
     """Returns the lines to print; raises Rejected. Paths of the certificate, the student and the program."""
-    text = json.loads(read(certificate))
-    need(text["schema"] == SCHEMA, f"schema {text['schema']!r}, not {SCHEMA!r}")
+    text = json.loads(read(certificate), object_pairs_hook=no_duplicates, parse_constant=no_constant)
+    need(text["schema"] == SCHEMA, f"schema: not {SCHEMA!r}")
     task_p, task_sign = text["task"]["p"], SIGNS[text["task"]["operation"]]
     need(type(task_p) is int and 2 <= task_p <= LARGEST_P, f"task: p is no integer up to {LARGEST_P}")
     data = {name: read(path) for name, path in (("student", net), ("program", program)) if path}
     for name, content in data.items():
         need(text["files"][name]["sha256"] == sha256(content), f"{name}: not the file that the certificate names")
     claims = {entry["claim"]["kind"]: entry for entry in text["claims"]}
-    need(claims and len(claims) == len(text["claims"]), "claims: none, or one made twice")
+    need(len(claims) == len(text["claims"]), "claims: one is made twice")
+    need(set(claims) in CHAINS, "claims: not a whole chain with the program and the student in it")
     verdicts = [claims[kind]["verdict"] for kind in sorted(claims, key=lambda kind: kind != FLOAT[1])]
     whole = next((v for said in ("Refuted", "Unknown") for v in verdicts if v["verdict"] == said), None)
     if whole is None:
-        links = ["arithmetic", *(["program", "student"] if PROGRAM in claims and STUDENT in claims else [])]
+        links = ["arithmetic", "program", "student"]
         whole = {"method": " = ".join(links + ["trained net"] * (FLOAT[1] in claims)), "verdict": "Proved"}
     need(text["verdict"] == whole, "verdict: it does not follow from the claims")
     words = {"last": task_p - 1, "p": task_p, "pairs": task_p**2, "task": f"(a {'-+'[task_sign > 0]} b) mod {task_p}"}
     for kind, entry in claims.items():
         same = (entry["claim"]["p"], entry["claim"]["operation"]) == (task_p, text["task"]["operation"])
+        need(type(entry["claim"]["p"]) is int, f"claims: {kind}: its p is no integer")
         need(same and entry["sentence"] == SENTENCES[kind].format(**words), f"claims: {kind}: of another task")
         for o in entry["obligations"]:
             need(re.fullmatch(r"obligations/[\w-]+\.smt2", o["file"]), f"{o['file']!r}: not an obligation's name")
             need(
                 sha256(read(Path(certificate).parent / o["file"])) == o["sha256"], f"{o['file']}: not the formula named"
             )
-    lines, by_program = [], []
-    if PROGRAM in claims or STUDENT in claims:
-        need("program" in data, "program: give it with --program")
-        p, sign, *algorithm = read_program(data["program"])
-        need((p, sign) == (task_p, task_sign), "program: for another task")
-        by_program = program_answers(p, sign, *algorithm)
+    lines = []
+    need("program" in data, "program: give it with --program")
+    p, sign, *algorithm = read_program(data["program"])
+    need((p, sign) == (task_p, task_sign), "program: for another task")
+    by_program = program_answers(p, sign, *algorithm)
     for kind, entry in claims.items():
         if kind == PROGRAM:
             truth = [[(a + task_sign * b) % task_p for b in range(task_p)] for a in range(task_p)]
@@ -173,9 +187,13 @@ def check(certificate, net=None, program=None):
             p, sign, weights = read_net(data["student"])
             need((p, sign) == (task_p, task_sign), "net: for another task")
             check_claim(kind, entry, by_program, student_answers(p, weights))
+        if kind in FLOAT:
+            measured, proved = entry["measured"], entry["verdict"]["verdict"] == "Proved"
+            need(measured["inputs"] == task_p**2, f"{kind}: not on every input")
+            need(not (proved and measured["disagreements"]), f"{kind}: proved with disagreements")
         how = "NOT CHECKED (float32, exhaustive)" if kind in FLOAT else f"checked on all {task_p**2} inputs"
         lines.append(f"{entry['verdict']['verdict']}: {kind}: {how}")
-    return lines
+    return [*lines, f"accepted ({sum(kind not in FLOAT for kind in claims)} of {len(claims)} claims checked)"]
 
 
 def main(arguments=None):
@@ -186,7 +204,7 @@ def main(arguments=None):
     parser.add_argument("--program", help="the program's Python file")
     try:
         options = parser.parse_args(arguments)
-        print("\n".join(check(options.certificate, options.net, options.program)) + "\naccepted")
+        print("\n".join(check(options.certificate, options.net, options.program)))
         return 0
     except SystemExit as stop:
         return 64 if stop.code else 0

@@ -20,9 +20,10 @@ _SENTENCES = {
     Kind.PROGRAM: "for all a, b in 0..{last}, the program's one highest score is that of {task}",
     Kind.STUDENT: "for all a, b in 0..{last}, the integer student's one largest logit, over all {p} answers and with "
     "its exact stored weights, is that of the program's answer",
-    Kind.TRAINED_STUDENT: "on each of the {pairs} inputs, the trained net, evaluated in float32, gives the "
-    "student's answer",
-    Kind.TRAINED: "on each of the {pairs} inputs, the trained net, evaluated in float32, gives {task}",
+    Kind.TRAINED_STUDENT: "on each of the {pairs} inputs, the trained net, evaluated in float32 in numpy's order of "
+    "summation, gives the student's answer",
+    Kind.TRAINED: "on each of the {pairs} inputs, the trained net, evaluated in float32 in numpy's order of "
+    "summation, gives {task}",
 }
 
 

@@ -91,7 +91,7 @@ def _votes(program: Program) -> Obligation:
     # Negative amplitudes would leave the non-negative range: they vote with the mirrored table instead.
     mirrored = [max(entries) - v for v in entries]
     total = width(sum(abs(v) for v in program.amplitudes) * max(entries))
-    index = width(max(program.frequencies) * (p - 1))
+    index = width(max(p, max(program.frequencies) * (p - 1)))
     votes = []
     for k, amplitude in zip(program.frequencies, program.amplitudes, strict=True):
         product = f"(bvmul {extend('place', size, max(index, size))} {bits(k, max(index, size))})"
@@ -122,6 +122,8 @@ def feature_obligation(net: ExactNet, relaxation: Relaxation, i: int) -> Obligat
         weight = int(net.mix[j, i])
         if weight:
             definition, unit_width, largest = _hidden(net, j)
+            if not largest:
+                continue  # never above 0, so that its weight never counts
             lines += definition
             (positive if weight > 0 else negative).append((f"h{j}", unit_width, abs(weight), largest))
     offset, targets = int(net.offset[i]), [row[i] for row in relaxation.targets]

@@ -11,7 +11,7 @@ value by interval arithmetic in Python integers, so that no evaluation can overf
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import UserError
+from verify.weights import read_weights
 
 FORMAT = "catapult-student-1"
 NO_ANSWER = -1
@@ -127,25 +127,16 @@ def file_sha256(path: Path | str) -> str:
 
 def load_exact_net(path: Path | str) -> ExactNet:
     """Reads and checks a student file. Raises UserError, one line, on anything that is not a well-formed student."""
-    path = Path(path)
-    digest = file_sha256(path)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, OverflowError, AttributeError) as error:
-        raise UserError(f"{path} = not a safetensors file of numpy tensors: {_line(error)}") from None
+    file = read_weights(path)
+    header, tensors = file.metadata, file.tensors
     if header.get("format") != FORMAT:
         raise UserError(f"{path}: format = {header.get('format')!r}: a student has format {FORMAT!r}")
     operation = header.get("operation")
     if operation not in ("addition", "subtraction"):
         raise UserError(f"{path}: operation = {operation!r}: 'addition' or 'subtraction'")
-    try:
-        p = json.loads(header.get("p", ""))
-    except ValueError:
-        p = None
-    if type(p) is not int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", str(header.get("p"))):
         raise UserError(f"{path}: p = {header.get('p')!r}: an integer modulus")
+    p = int(header["p"])
     unknown, missing = set(tensors) - set(_TENSORS), set(_TENSORS) - {"right"} - set(tensors)
     if unknown or missing:
         raise UserError(f"{path}: tensors = {sorted(tensors)}: a student has {list(_TENSORS)}, right only when untied")
@@ -165,11 +156,7 @@ def load_exact_net(path: Path | str) -> ExactNet:
             offset=ints["offset"],
             readout=ints["readout"],
             tied="right" not in ints,
-            sha256=digest,
+            sha256=file.sha256,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

@@ -79,6 +79,8 @@ class Program:
     cosine: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        if not all(type(v) is tuple for v in (self.frequencies, self.amplitudes, self.cosine)):
+            raise UserError("program = frequencies, amplitudes or cosine that are no tuple: extract the program again")
         integers = (self.p, self.sign, *self.frequencies, *self.amplitudes, *self.cosine)
         if not all(type(v) is int and abs(v) <= _LARGEST_ENTRY for v in integers):
             raise UserError(f"program = an entry that is no integer up to {_LARGEST_ENTRY}: extract the program again")

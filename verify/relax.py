@@ -53,7 +53,7 @@ def relax(net: ExactNet, program: Program) -> Relaxation:
         factor = 1 + LOOSE * (ratio - 1) if ratio > 1 else LOOSE * ratio
         if ratio <= 0:
             continue
-        eps = np.floor(spread * factor).astype(np.int64)
+        eps = np.floor(np.minimum(spread * factor, 2.0**61)).astype(np.int64)
         outside: NDArray[np.bool_] = np.any(np.abs(features - targets[net.sums()]) > eps, axis=-1)
         exceptions = tuple(pair for pair in pairs if outside[pair])
         found = Relaxation(_table(targets), tuple(int(v) for v in eps), exceptions, first)

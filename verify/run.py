@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.files import fresh_directory
 from verify import checker
-from verify.certificate import Certificate
+from verify.certificate import OBLIGATIONS, Certificate
 from verify.claims import Kind, Proved, Refuted, Verdict
 from verify.exact_net import ExactNet, file_sha256, load_exact_net
 from verify.float_net import load_float_net
@@ -76,7 +75,7 @@ def verify_run(
         if net is not None:
             _same_task("trained", (trained.p, trained.sign), (net.p, net.sign))
     if out_dir is not None:
-        _free(Path(out_dir))
+        _free(Path(out_dir), [path for path in (trained_path, student_path, program_path) if path is not None])
     budget = Budget.of(timeout)
     if net is not None and program is not None:
         progress(f"program: frequencies {program.frequencies}, amplitudes {program.amplitudes}")
@@ -92,13 +91,14 @@ def verify_run(
             files["program"] = file_sha256(directory / "program.py")
         certificate = Certificate(p, sign, files, tuple(results), overall(results))
         certificate.write(directory)
-        rejection = _rejection(directory, student_path, program)
+        # Proved is said of program and student only when the checker agrees; it knows nothing of float32.
+        rejection = _rejection(directory, student_path) if program is not None else ""
         if rejection:
-            # Proved is said only when the checker agrees.
             results = [r.doubted(f"the checker: {rejection}") if r.claim.kind in _CHECKED else r for r in results]
             certificate = Certificate(p, sign, files, tuple(results), overall(results))
             certificate.write(directory)
-        progress(f"checker: {rejection or 'accepted'}")
+        if program is not None:
+            progress(f"checker: {rejection or 'it comes to the same verdicts on program and student'}")
     return Summary(certificate.verdict, tuple(results), certificate, program, net)
 
 
@@ -110,20 +110,37 @@ def _same_task(name: str, got: tuple[int, int], expected: tuple[int, int]) -> No
         raise UserError(f"{name} = p, sign {got}: the student has {expected}, give files of one task")
 
 
-def _rejection(directory: Path, student: Path | str | None, program: Program | None) -> str:
+def _rejection(directory: Path, student: Path | str | None) -> str:
     """Why the checker does not accept what was written; empty if it does."""
     try:
-        checker.check(directory / "certificate.json", student, directory / "program.py" if program else None)
+        checker.check(directory / "certificate.json", student, directory / "program.py")
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def _free(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise UserError(f"out = {out}: a file is there, name a directory")
-    if out.is_dir() and any(out.iterdir()) and not (out / "certificate.json").is_file():
-        raise UserError(f"out = {out}: a directory that holds no certificate is not replaced, name a new one")
+_OURS = {"certificate.json", "program.py", OBLIGATIONS}
+
+
+def _free(out: Path, inputs: Sequence[Path | str]) -> None:
+    """Refuse an `out` that is not ours to replace: only an old proof is, and only where no input lies in it."""
+    try:
+        target = out.resolve()
+        if target.exists() and not target.is_dir():
+            raise UserError(f"out = {out}: a file is there, name a directory")
+        if target == Path.cwd() or target in Path.cwd().parents:
+            raise UserError(f"out = {out}: the working directory lies in it, name another")
+        for path in inputs:
+            if target in Path(path).resolve().parents and target.is_dir():
+                raise UserError(f"out = {out}: {path} lies in it and would be replaced, name another")
+        names = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
+        if names - _OURS or (names and "certificate.json" not in names):
+            raise UserError(
+                f"out = {out}: it holds something else than a proof ({sorted(names - _OURS or names)[0]}), name a new one"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"out = {out}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextmanager
@@ -133,18 +150,8 @@ def _directory(out: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(scratch)
         return
-    temporary = None
     try:
-        out = out.resolve()
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        temporary.chmod(0o755)
-        yield temporary
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(temporary, out)
+        with fresh_directory(out.resolve()) as directory:
+            yield directory
     except OSError as error:
         raise UserError(f"out = {out}: cannot be written: {error.strerror}") from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

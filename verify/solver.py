@@ -91,6 +91,7 @@ def _decide(obligation: Obligation, seconds: float) -> Outcome:
             input=obligation.text,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=seconds + _GRACE,
             check=False,
         )
@@ -104,7 +105,7 @@ def _decide(obligation: Obligation, seconds: float) -> Outcome:
     try:
         answer = json.loads(done.stdout)
         result, reason = answer["result"], str(answer["reason"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Outcome(obligation, "unknown", "the solver's answer is unreadable")
     if result not in ("sat", "unsat"):
         return Outcome(obligation, "unknown", "out of time" if reason in ("timeout", "canceled") else reason)

@@ -55,8 +55,16 @@ def test_runs_bare_without_anything_of_ours(proof: Path, tmp_path: Path) -> None
         [sys.executable, "-I", "-S", str(alone), *arguments], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "accepted"
-    assert len(alone.read_text().splitlines()) < 200
+    assert done.stdout.splitlines()[-1] == "accepted (2 of 2 claims checked)"
+    assert len(alone.read_text().splitlines()) < 250
+
+
+def test_a_key_given_twice_hides_nothing(proof: Path) -> None:
+    path = proof / "out/twice.json"
+    text = (proof / "out/certificate.json").read_text()
+    path.write_text(text.replace('"schema":', '"schema": "other",\n "schema":', 1))
+    assert check(proof, "twice.json") == "rejected"
+    path.unlink()
 
 
 def test_speaks_of_the_same_things_as_the_prover() -> None:
@@ -105,6 +113,9 @@ def _edit(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         _edit("verdict.verdict", "Refuted"),
         _edit("verdict", None),
         _edit("claims", [None]),
+        _edit("claims.0.claim.p", 7.0),
+        lambda text: text["claims"].pop(0),
+        lambda text: text["claims"].pop(1),
     ],
 )
 def test_tampered_certificates_are_rejected(proof: Path, edit: Callable[[dict[str, Any]], None]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from tests.verify.conftest import hand_built, write_snapshot, write_student
 from verify import Proved, Refuted, Unknown, load_exact_net, load_float_net, load_program, verify_run
 from verify.__main__ import main
 from verify.exact_net import NO_ANSWER
+from verify.prove import check_trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,14 +164,71 @@ def test_equal_inputs_give_equal_bytes(student: Path, tmp_path: Path) -> None:
 def test_the_output_replaces_a_proof_and_nothing_else(student: Path, tmp_path: Path) -> None:
     out = tmp_path / "proof"
     verify_run(None, student, out, 30)
-    (out / "stale").write_text("")
+    (out / "obligations/stale.smt2").write_text("")
     verify_run(None, student, out, 30)
+    assert not (out / "obligations/stale.smt2").exists()
     assert sorted(f.name for f in out.iterdir()) == ["certificate.json", "obligations", "program.py"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("")
-    with pytest.raises(UserError, match="holds no certificate"):
+    with pytest.raises(UserError, match=r"something else than a proof \(thesis.txt\)"):
         verify_run(None, student, tmp_path / "mine", 30)
+    (out / "notes.txt").write_text("")
+    with pytest.raises(UserError, match=r"something else than a proof \(notes.txt\)"):
+        verify_run(None, student, out, 30)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "certificate.json").write_text("{}")
+    copy = inside / "student.safetensors"
+    copy.write_bytes(student.read_bytes())
+    with pytest.raises(UserError, match="lies in it and would be replaced"):
+        verify_run(None, copy, inside, 30)
+    assert copy.exists()
     assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
+
+
+@pytest.mark.parametrize("frequencies", [(1,), (1, 3)])
+def test_a_modulus_that_is_a_power_of_two(tmp_path: Path, frequencies: tuple[int, ...]) -> None:
+    """p itself needs a bit more than p - 1, and has to fit where residues are computed."""
+    student = write_student(tmp_path / "s.safetensors", hand_built(8, 1, frequencies), 8)
+    assert isinstance(verify_run(None, student, None, 60).verdict, Proved)
+
+
+def test_a_unit_that_is_never_active_changes_nothing_whatever_its_weight(tmp_path: Path) -> None:
+    tensors = hand_built(7)
+    tensors["left"] = np.concatenate([tensors["left"], np.full((7, 1), -5)], axis=1)
+    tensors["mix"] = np.concatenate([tensors["mix"], np.full((1, 4), 1 << 29)])
+    student = write_student(tmp_path / "s.safetensors", tensors, 7)
+    assert isinstance(verify_run(None, student, None, 60).verdict, Proved)
+
+
+def test_an_answer_near_rounding_is_not_proved(tmp_path: Path) -> None:
+    """All logits moved up together until float32 can hardly tell them apart: right here, unknown elsewhere."""
+    path = write_snapshot(tmp_path / "t.safetensors", 7)
+    trained = load_float_net(path)
+    assert isinstance(check_trained(trained, None)[0].verdict, Proved)
+    trained.weights["unembed.weight"][:, 4] += np.float32(1e6)  # direction 4 is 1 at the last position, always
+    shifted = replace(trained)
+    (result,) = check_trained(shifted, None)
+    assert result.measured["disagreements"] == 0
+    assert isinstance(result.verdict, Unknown)
+    assert "near rounding" in result.verdict.reason
+
+
+def test_the_hash_is_of_the_bytes_that_were_read(student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is swapped after the one read cannot lend its hash to the weights of another."""
+    content, reads = student.read_bytes(), []
+    read_bytes = Path.read_bytes
+
+    def swapping(path: Path) -> bytes:
+        data = read_bytes(path)
+        reads.append(path)
+        student.write_bytes(b"swapped")
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", swapping)
+    net = load_exact_net(student)
+    assert reads == [student]
+    assert net.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_commands(student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +295,7 @@ def test_bad_input_is_one_line_and_64(student: Path, tmp_path: Path, capsys: pyt
         ["prove", "--unheard-of", *out],
         ["disprove"],
         [],
-        ["extract", "--student", str(student), "--out", str(tmp_path / "no/where.py")],
+        ["extract", "--student", str(student), "--out", str(tmp_path)],
         ["check"],
     ]
     for call in calls:
