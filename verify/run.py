@@ -135,9 +135,8 @@ def _free(out: Path, inputs: Sequence[Path | str]) -> None:
                 raise UserError(f"out = {out}: {path} lies in it and would be replaced, name another")
         names = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
         if names - _OURS or (names and "certificate.json" not in names):
-            raise UserError(
-                f"out = {out}: it holds something else than a proof ({sorted(names - _OURS or names)[0]}), name a new one"
-            )
+            other = sorted(names - _OURS or names)[0]
+            raise UserError(f"out = {out}: it holds something else than a proof ({other}), name a new one")
         target.parent.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as error:
         raise UserError(f"out = {out}: cannot be written: {getattr(error, 'strerror', None) or error}") from None

@@ -1,8 +1,8 @@
 """The one-layer transformer of Nanda et al. 2023, computing only what the answer position needs.
 
 The input is "a b =" and the answer is read at "=". With one layer and no mask to respect there, the only query that
-matters is the one at "=", and the MLP runs on one position instead of three. That is a fifth of the work of a
-general implementation; the numbers are the same.
+matters is the one at "=", the MLP runs on one position instead of three, and keys and values are computed once a token.
+The numbers are those of a general implementation; `python -m benchmarks.speed` says how much faster.
 """
 
 from __future__ import annotations
