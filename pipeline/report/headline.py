@@ -73,5 +73,6 @@ def tally(records: Sequence[Record]) -> list[str]:
         runs = [record for record in records if record.recipe == recipe]
         found = sum(record.found_algorithm for record in runs)
         proved = sum(record.certificate.status == "Proved" for record in runs)
-        parts.append(f"Of {len(runs)} {recipe} networks {found} found the algorithm and {proved} are proved right.")
+        verb = "core is" if proved == 1 else "cores are"
+        parts.append(f"Of {len(runs)} {recipe} networks {found} found the algorithm, and {proved} {verb} proved right.")
     return parts

@@ -228,7 +228,7 @@ def test_headline_when_the_algorithm_is_there_but_not_proved(tmp_path: Path) -> 
 def test_headline_counts_seeds(root: Path) -> None:
     make_run(root, "modular-catapult-s1", FAILS, 0.02, refuted())
     page, _ = made(root, [CATAPULT, "modular-catapult-s1", STANDARD])
-    assert page.headings == ["Of 2 catapult networks 1 found the algorithm and 1 are proved right."]
+    assert page.headings == ["Of 2 catapult networks 1 found the algorithm, and 1 core is proved right."]
 
 
 @pytest.mark.parametrize(
