@@ -92,9 +92,8 @@ READING = (
     "<i>Z3</i> means that the negation of the sentence was given to a solver, with every weight as an exact integer "
     "and a and b left open (but for listed pairs, where the features stray), and that the solver found it impossible. "
     "<i>Exhaustive</i> means that every input was tried, in float32 and numpy's order of summation, and each answer "
-    "led by far more than rounding. An <i>obligation</i> is one formula sent to the solver. Of program and integer net, "
-    "<i>Proved</i> is said only when all of them came back impossible and an independent checker, evaluating both on "
-    "every input, agreed; a time-out is Unknown, never Proved. A "
-    "refutation names an input, which anyone can replay on the net. The SHA-256 pins the weights that the claims "
-    "speak about."
+    "led by far more than rounding. An <i>obligation</i> is one formula sent to the solver. Of program and integer "
+    "net, <i>Proved</i> is said only when all of them came back impossible and an independent checker, evaluating "
+    "both on every input, agreed; a time-out is Unknown, never Proved. A refutation names an input, which anyone can "
+    "replay on the net. The SHA-256 pins the weights that the claims speak about."
 )
