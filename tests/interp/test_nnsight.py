@@ -17,6 +17,7 @@ def test_nnsight_sees_what_the_hooks_see() -> None:
         with wrapped.trace(pairs):
             neurons = wrapped.mlp.hook_post.output.save()
             logits = wrapped.output.save()
+    assert neurons.shape == (49, 12)
     torch.testing.assert_close(neurons, cache["mlp.hook_post"], atol=1e-5, rtol=0)
     torch.testing.assert_close(logits, untraced, atol=1e-5, rtol=0)
     torch.testing.assert_close(net(pairs), untraced, atol=1e-5, rtol=0)
