@@ -201,9 +201,9 @@ def test_the_closed_form_is_right_on_all_pairs_and_its_logits_are_cosines(operat
     with torch.no_grad():
         logits = net(pairs)
         assert torch.equal(net.float()(pairs).argmax(dim=1), answers)
-    difference = answers[:, None] - torch.arange(p)
-    expected = sum(3 * torch.cos(2 * torch.pi * k * difference / p) for k in frequencies)
-    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0, check_dtype=False)
+    difference = (answers[:, None] - torch.arange(p)).double()
+    expected = torch.stack([3 * torch.cos(2 * torch.pi * k * difference / p) for k in frequencies]).sum(0)
+    torch.testing.assert_close(logits, expected, atol=2e-5, rtol=0)
 
 
 def test_the_closed_form_needs_its_phases() -> None:
