@@ -49,7 +49,8 @@ def test_a_race_ends_at_100_or_with_hold_at_ten_times_the_steps() -> None:
     assert (outcome.steps, outcome.hold) == (20, Hold(2, 20, 1.0, 1.0))
     fell = race(SHORT, "adamw", 0, True, points(0.5, 1.0, *[1.0] * 16, 0.9, 0.98))
     assert fell.hold == Hold(2, 20, 0.9, 0.98)
-    assert fell.hold is not None and not fell.hold.kept
+    assert fell.hold is not None
+    assert not fell.hold.kept
 
 
 def test_a_race_that_runs_out_of_budget_or_diverges_is_a_failure() -> None:
