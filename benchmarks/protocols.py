@@ -163,6 +163,8 @@ P1 = Protocol(
         "muon_radial": contender(COSINE, 60, tuned=True, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
         "less_temperature": contender(COSINE, 60, **P1_MUON, norm_penalty=penalty(0.258, 0.0)),
         "less_penalty": contender(COSINE, 60, **P1_MUON, temperature=0.84),
+        # the same for small train fractions: a lower rate held over more steps
+        "muon_radial_long": contender(COSINE, 400, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
         # the same with cycles
         "catapult": contender(CYCLIC, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
     },
@@ -217,6 +219,7 @@ P2 = Protocol(
             WARM, init=NANDA, optimizer=adamw(0.01, 1.0, 0.9, 0.98), norm_penalty=penalty(0.01, 0.0)
         ),
         "muon_radial": contender(COSINE, 100, tuned=True, **P2_MUON, norm_penalty=penalty(0.0151, 0.532)),
+        "muon_radial_long": contender(COSINE, 400, **P2_MUON, norm_penalty=penalty(0.0151, 0.532)),
         "less_penalty": contender(COSINE, 100, **P2_MUON),
         "catapult": contender(CYCLIC, **P2_MUON, norm_penalty=penalty(0.0151, 0.532)),
     },
@@ -247,15 +250,15 @@ P3 = Protocol(
             optimizer={"kind": "lion", "lr": 0.001, "weight_decay": 0.0, "betas": (0.9, 0.97)},
             constraints=({"kind": "rows", "groups": ("matrices",), "max_norm": 2.0},),
         ),
-        # as muon_radial, without the penalty: the last norm layer fixes the length already
+        # as muon_radial, without its penalty: the last norm layer fixes the length already
         "muon": contender(
             COSINE,
-            200,
+            240,
             tuned=True,
-            init=init(0.124, 0.78, 1.27),
-            optimizer=muon(0.1, 0.3, 0.8),
-            embeddings=adamw(0.05, 0.6, 0.8, 0.99),
-            readout=adamw(0.05, 0.6, 0.8, 0.99),
+            init=init(0.08, 0.78, 1.27),
+            optimizer=muon(0.08, 0.25, 0.8),
+            embeddings=adamw(0.02, 0.8, 0.8, 0.99),
+            readout=adamw(0.02, 0.8, 0.8, 0.99),
         ),
     },
     published=(
