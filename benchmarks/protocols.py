@@ -163,8 +163,8 @@ P1 = Protocol(
         "muon_radial": contender(COSINE, 60, tuned=True, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
         "less_temperature": contender(COSINE, 60, **P1_MUON, norm_penalty=penalty(0.258, 0.0)),
         "less_penalty": contender(COSINE, 60, **P1_MUON, temperature=0.84),
-        # the same for small train fractions: a lower rate held over more steps
-        "muon_radial_long": contender(COSINE, 400, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
+        # for small train fractions: half the penalty, and a rate that falls over more steps
+        "muon_radial_long": contender(COSINE, 800, **P1_MUON, norm_penalty=penalty(0.129, 0.0), temperature=0.84),
         # the same with cycles
         "catapult": contender(CYCLIC, **P1_MUON, norm_penalty=penalty(0.258, 0.0), temperature=0.84),
     },
