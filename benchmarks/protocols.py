@@ -1,8 +1,9 @@
 """The races: task, train fraction, net and batch of each, its contenders as data, and the published results to beat.
 
-A contender marked `tuned` was tuned here, on this protocol, on seeds from 1000 up; tables are made on seeds below. The
-others stand as their source has them, or as near as our parts come; the comment says where they differ. Weight decays
-are those of torch: a step multiplies a weight by 1 - lr * weight_decay.
+A contender marked `tuned` is ours. P3's was tuned on seeds from 1000 up and tables are made on seeds below; those of P1
+and P2 come from an earlier search whose seeds were not recorded, so a table of theirs on fresh seeds wants seeds that
+no search is likely to have used. The others stand as their source has them, or as near as our parts come; the comment
+says where they differ. Weight decays are those of torch: a step multiplies a weight by 1 - lr * weight_decay.
 """
 
 from __future__ import annotations
