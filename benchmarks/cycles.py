@@ -26,7 +26,7 @@ LEVELS = (0.95, 0.99, 1.0)
 def variants(config: RunConfig) -> dict[str, RunConfig]:
     """The recipe as it is, and with its rates held at the peak and at the mean of a cycle."""
     steps = config.train.cycle_steps
-    mean = sum(multiplier(config.recipe.schedule, step, steps) for step in range(steps)) / steps
+    mean = sum(multiplier(config.recipe.schedule, step, steps, steps) for step in range(steps)) / steps
     return {"cyclic": config, "constant, peak": constant(config, 1.0), "constant, mean": constant(config, mean)}
 
 

@@ -30,9 +30,10 @@ from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import PipelineParams, RunConfig, ThresholdParams, load_params
 from pipeline.progress import Progress
 from pipeline.runs import load_snapshot
-from train.loop import Data, train_run, train_step
-from train.recipes import initialise, make_optimizers
-from train.schedules import multiplier
+from train.data import Batches, Data
+from train.loop import Budget, train_run, train_steps
+from train.recipes import initialise
+from train.step import Trainer
 
 ALGORITHM: tuple[Phase, ...] = ("algorithm",)
 MEMORISING: tuple[Phase, ...] = ("memorising",)
@@ -114,15 +115,12 @@ def fit(config: RunConfig, data: Data, steps: int) -> Iterator[Transformer]:
     """The net at the start and after every cycle, on data that a run cannot describe; the same steps as a run's."""
     net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
     initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
-    optimizers = make_optimizers(net, config.recipe)
-    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    trainer = Trainer(net, config.recipe, config.train.seed)
+    batches = Batches(data, config.train.batch_size, config.train.seed)
+    budget = Budget(steps, config.train.cycle_steps, evaluate_every=steps + 1)
     yield net
-    for step in range(steps):
-        factor = multiplier(config.recipe.schedule, step, config.train.cycle_steps)
-        for optimizer, peak in zip(optimizers, peaks, strict=True):
-            optimizer.param_groups[0]["lr"] = peak * factor
-        train_step(net, optimizers, data, config)
-        if (step + 1) % config.train.cycle_steps == 0:
+    for row in train_steps(trainer, batches, budget):
+        if row["step"] % budget.cycle_steps == 0:
             yield net
 
 

@@ -10,33 +10,33 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import UserError
-from pipeline.tasks import ModularTask, Operation, is_prime
-
-PositiveInt = Annotated[int, Field(ge=1, description="give a whole number, 1 or more")]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, description="give a rate above 0, such as 0.001")]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, description="give a number, 0 or more")]
-Share = Annotated[float, Field(gt=0, lt=1, description="give a share strictly between 0 and 1, such as 0.3")]
-Fraction = Annotated[float, Field(ge=0, le=1, description="give a number from 0 to 1")]
-Momentum = Annotated[float, Field(ge=0, lt=1, description="give a number from 0 up to, but not including, 1")]
-
-
-class Params(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from pipeline.fields import Fraction, NonNegative, Params, PositiveInt, Rate, Share
+from pipeline.recipe_params import AdamWParams as AdamWParams
+from pipeline.recipe_params import ConstraintParams as ConstraintParams
+from pipeline.recipe_params import GrokfastParams as GrokfastParams
+from pipeline.recipe_params import InitParams as InitParams
+from pipeline.recipe_params import LionParams as LionParams
+from pipeline.recipe_params import MuonParams as MuonParams
+from pipeline.recipe_params import NormPenaltyParams as NormPenaltyParams
+from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
+from pipeline.recipe_params import RecipeParams as RecipeParams
+from pipeline.recipe_params import ScheduleParams as ScheduleParams
+from pipeline.tasks import ModularTask, is_prime
 
 
 class TaskParams(Params):
     """The function to learn and the share of its inputs that is shown."""
 
-    operation: Operation = Field(default="addition", description="choose addition or subtraction")
+    operation: Literal["addition", "subtraction"] = Field(
+        default="addition", description="choose addition or subtraction"
+    )
     p: int = Field(default=113, description="give an odd prime from 5 to 509, such as 59, 97 or 113")
     train_fraction: Share = 0.3
 
@@ -75,80 +75,6 @@ class NetParams(Params):
         return {**self.model_dump(), "d_head": self.d_model // self.n_heads}
 
 
-class AdamWParams(Params):
-    """torch.optim.AdamW (Loshchilov and Hutter 2019); a step decays weights by the factor 1 - lr * weight_decay."""
-
-    kind: Literal["adamw"]
-    lr: Rate
-    weight_decay: NonNegative
-    betas: tuple[Momentum, Momentum] = (0.9, 0.98)
-
-
-class MuonParams(Params):
-    """torch.optim.Muon (Jordan et al. 2024): orthogonalised momentum, for hidden matrices only."""
-
-    kind: Literal["muon"]
-    lr: Rate
-    weight_decay: NonNegative
-    momentum: Momentum = 0.95
-    nesterov: bool = True
-
-
-OptimizerParams = Annotated[AdamWParams | MuonParams, Field(discriminator="kind")]
-
-
-class InitParams(Params):
-    """Normal initialisation: embeddings N(0, embed_std^2), matrices N(0, gain^2 / fan_in), biases 0."""
-
-    embed_std: Rate
-    hidden_gain: Rate = 1.0
-    readout_gain: Rate = 1.0
-
-
-class ScheduleParams(Params):
-    """Multiplier on every learning rate.
-
-    `constant` is 1; `cyclic` falls from 1 to `floor` along half a cosine in every cycle and jumps back (SGDR,
-    Loshchilov and Hutter 2017). Both rise linearly over the first `warmup_steps`.
-    """
-
-    kind: Literal["constant", "cyclic"] = Field(description="choose constant or cyclic")
-    warmup_steps: int = Field(default=0, ge=0, description="give a whole number of steps, 0 or more")
-    floor: float = Field(default=0.0, ge=0, le=1, description="give a share of the peak rate, 0 to 1")
-
-
-class NormPenaltyParams(Params):
-    """strength * mean over the batch of (|residual stream before the read-out| - radius)^2."""
-
-    strength: NonNegative
-    radius: NonNegative
-
-
-class RecipeParams(Params):
-    """Optimiser, schedule and regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
-
-    `embeddings` also holds the biases; the loss is cross-entropy of `temperature` * logits plus the norm penalty.
-    """
-
-    init: InitParams
-    optimizer: OptimizerParams
-    embeddings: OptimizerParams | None = None
-    readout: OptimizerParams | None = None
-    schedule: ScheduleParams
-    norm_penalty: NormPenaltyParams | None = None
-    temperature: Rate = 1.0
-
-    @model_validator(mode="after")
-    def _muon_is_for_hidden_matrices(self) -> RecipeParams:
-        for name in ("embeddings", "readout"):
-            chosen = getattr(self, name) or self.optimizer
-            if chosen.kind == "muon":
-                raise ValueError(
-                    f"{name} would be trained by muon, which is for hidden matrices only: give it an adamw"
-                )
-        return self
-
-
 class TrainParams(Params):
     """Budget and bookkeeping, the same for every recipe."""
 
@@ -156,6 +82,7 @@ class TrainParams(Params):
     steps: PositiveInt = 200
     cycle_steps: PositiveInt = 10
     evaluate_every: PositiveInt = 5
+    batch_size: PositiveInt | None = None
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="choose auto, cpu or cuda")
 
     @model_validator(mode="after")
@@ -255,6 +182,8 @@ class PipelineParams(Params):
         for name in recipes:
             if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", name):
                 raise ValueError(f"recipe name {name!r}: use lower-case letters, digits and underscores")
+            if name == "range":
+                raise ValueError("recipe name 'range': is the command `python -m train range`; choose another")
         return recipes
 
     def run_config(self, recipe: str) -> RunConfig:
@@ -287,7 +216,7 @@ def load_params(path: Path = Path("params.yaml")) -> PipelineParams:
 def _explain(error: ValidationError) -> str:
     """The first of pydantic's complaints as one line: key = value: mend."""
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"] if part not in ("adamw", "muon")]
+    path = _without_tags(first["loc"])
     key = ".".join(path) or "params.yaml"
     value = _short(first["input"])
     if first["type"] == "extra_forbidden":
@@ -302,6 +231,23 @@ def _explain(error: ValidationError) -> str:
         return f"{key}: {message}"
     mend = _description(path)
     return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
+
+
+UNIONS = ("optimizer", "embeddings", "readout", "gradient")
+"""Keys whose value may be one of several kinds; pydantic names the kind after the key."""
+
+
+def _without_tags(location: tuple[int | str, ...]) -> list[str]:
+    """The keys as they stand in the file."""
+    path: list[str] = []
+    tagged = False
+    for part in location:
+        if tagged and path[0] == "recipes":
+            tagged = False
+            continue
+        path.append(str(part))
+        tagged = len(path) == 3 and part in UNIONS
+    return path
 
 
 def _short(value: Any) -> str:
@@ -327,15 +273,20 @@ def _walk(path: list[str]) -> list[Any]:
         for node in here:
             if part in node.get("properties", {}):
                 child = node["properties"][part]
-                children += [
-                    {**c, **({"mend": child["description"]} if "description" in child else {})} for c in resolve(child)
-                ]
+                children += [{"mend": _mend(child, c), **c} for c in resolve(child)]
             elif isinstance(node.get("additionalProperties"), dict):
                 children += resolve(node["additionalProperties"])
+            elif part.isdigit() and isinstance(node.get("items"), dict):
+                children += resolve(node["items"])
             elif part.isdigit() and "prefixItems" in node:
                 children += [{**c, "mend": c.get("description", "")} for c in resolve(node["prefixItems"][int(part)])]
         here = children
     return here
+
+
+def _mend(node: dict[str, Any], option: dict[str, Any]) -> str:
+    """What a key's own description says to write, or that of the number that it may be instead of null."""
+    return node.get("description") or (option.get("description", "") if option.get("type") != "object" else "")
 
 
 def _known_keys(path: list[str]) -> list[str]:

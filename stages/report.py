@@ -1,8 +1,10 @@
-"""Make the report of every run in params.yaml: python -m stages.report -> report/."""
+"""Make the report of some recipes' runs: python -m stages.report RECIPE... -> report/."""
 
+import sys
 from pathlib import Path
 
 from pipeline import report
+from pipeline.errors import UserError
 from pipeline.files import write_atomically
 from pipeline.params import load_params
 from stages.command import run_stage
@@ -10,7 +12,9 @@ from stages.command import run_stage
 
 def body() -> None:
     params = load_params()
-    keys = [params.run_config(recipe).key for recipe in params.recipes]
+    keys = [params.run_config(recipe).key for recipe in sys.argv[1:]]
+    if not keys:
+        raise UserError("usage: python -m stages.report RECIPE... (names under recipes in params.yaml)")
     out = Path("report")
     text = report.table(report.build(keys, Path(), out))
     write_atomically(out / "summary.txt", text + "\n")

@@ -1,4 +1,4 @@
-"""python -m train: train one net by a recipe of params.yaml."""
+"""python -m train: train one net by a recipe of params.yaml, or find how high its rates may go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.params import load_params
+from pipeline.params import RunConfig, load_params
 
 DESCRIPTION = """\
 Train one net by a recipe of params.yaml and write its run directory:
@@ -18,26 +18,84 @@ when the same command is given again, and ends in the same bytes.
 
 example:
   python -m train catapult --out runs/modular-catapult-s0
+
+`python -m train range RECIPE` sweeps the learning rate instead and says where the
+loss turns; see python -m train range --help.
+"""
+
+RANGE = """\
+Learning-rate range test (Smith 2017): one training in which all rates of the recipe
+grow exponentially, whatever its schedule. Prints the edge: the first multiplier on
+the recipe's rates at which the smoothed training loss lies RISE * ln(answers) above
+the lowest it has been, or at which something is no longer finite.
+
+example:
+  python -m train range muon --from 0.01 --to 100 --steps 100
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m train", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("recipe", help="a name under `recipes` in params.yaml, such as standard or catapult")
-    parser.add_argument("--out", type=Path, help="run directory to write (default: runs/<key>)")
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        config = load_params(options.params).run_config(options.recipe)
-        from train.loop import train_run  # torch takes seconds to import: not before the parameters are known good
-
-        train_run(config, options.out or Path("runs") / config.key)
+        return _range(given[1:]) if given[:1] == ["range"] else _train(given)
     except UserError as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
+
+
+def _parser(command: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=command, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe", help="a name under `recipes` in params.yaml, such as standard or catapult")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
+    return parser
+
+
+def _train(arguments: list[str]) -> int:
+    parser = _parser("python -m train", DESCRIPTION)
+    parser.add_argument("--out", type=Path, help="run directory to write (default: runs/<key>)")
+    options = parser.parse_args(arguments)
+    config = load_params(options.params).run_config(options.recipe)
+    from train.loop import train_run  # torch takes seconds to import: not before the parameters are known good
+
+    train_run(config, options.out or Path("runs") / config.key)
     return 0
+
+
+def _range(arguments: list[str]) -> int:
+    parser = _parser("python -m train range", RANGE)
+    parser.add_argument("--from", dest="low", type=float, default=0.01, help="first multiplier (default: 0.01)")
+    parser.add_argument("--to", dest="high", type=float, default=100.0, help="last multiplier (default: 100)")
+    parser.add_argument("--steps", type=int, default=100, help="steps of the sweep (default: 100)")
+    parser.add_argument("--rise", type=float, default=0.2, help="in units of ln(answers) (default: 0.2)")
+    parser.add_argument("--table", type=Path, help="also write multiplier,lr,train_loss of every step to this CSV file")
+    options = parser.parse_args(arguments)
+    if not (0 < options.low < options.high < float("inf") and options.steps >= 2 and options.rise > 0):
+        raise UserError("range: give 0 < --from < --to, --steps of 2 or more, and --rise above 0")
+    config = load_params(options.params).run_config(options.recipe)
+    print(_sweep(config, options))
+    return 0
+
+
+def _sweep(config: RunConfig, options: argparse.Namespace) -> str:
+    from pipeline.files import write_atomically
+    from pipeline.nets import Transformer, TransformerConfig
+    from train.range_test import range_test, sweep
+
+    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
+    factors = sweep(options.low, options.high, options.steps)
+    task, fraction, seed = config.task.task(), config.task.train_fraction, config.train.seed
+    result = range_test(net, task, config.recipe, seed, fraction, factors, options.rise)
+    rate = config.recipe.optimizer.lr
+    if options.table is not None:
+        rows = zip(result.factors, result.losses, strict=True)
+        lines = [f"{factor:.6g},{rate * factor:.6g},{loss:.6g}" for factor, loss in rows]
+        write_atomically(options.table, "\n".join(["multiplier,lr,train_loss", *lines]) + "\n")
+    swept = f"{options.steps} steps from {options.low:g} to {options.high:g} times the rates of {config.recipe_name}"
+    if result.edge is None:
+        return f"no edge in {swept}: the loss never rose by {options.rise:g} ln(answers)"
+    return f"edge at {result.edge:.3g} times the rates (lr {rate * result.edge:.3g}), in {swept}"
 
 
 if __name__ == "__main__":

@@ -1,51 +1,121 @@
-"""The one training loop: full-batch steps in cycles, a snapshot and a resumable state after each."""
+"""The one training loop, and its two uses: a run directory with snapshots that survives SIGKILL, and a plain fit."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.optim import Optimizer
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
-from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import RunConfig
+from pipeline.nets import Net, Transformer, TransformerConfig
+from pipeline.params import RecipeParams, RunConfig
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, save_snapshot
-from train.recipes import initialise, make_optimizers
-from train.regularizers import norm_penalty
+from pipeline.tasks import Task
+from train.data import Batches, Data
+from train.divergence import Diverged, refuse_divergence
+from train.history import Row, to_csv
+from train.losses import evaluate
+from train.recipes import initialise
 from train.schedules import multiplier
 from train.state import STATE_ROOT, ResumableState
-
-HISTORY = ("step", "cycle", "lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+from train.step import Trainer
 
 
 @dataclass(frozen=True)
-class Data:
-    """Pairs and answers of the two halves of the domain, on the training device."""
+class Budget:
+    """How many steps there are, how many make a cycle, and how often the held-out pairs are looked at.
 
-    train_pairs: Int[Tensor, "train 2"]
-    train_answers: Int[Tensor, " train"]
-    test_pairs: Int[Tensor, "test 2"]
-    test_answers: Int[Tensor, " test"]
+    The schedule is drawn over `schedule_steps`, by default all; past them see train.schedules.
+    """
 
-    @classmethod
-    def of(cls, config: RunConfig, device: torch.device) -> Data:
-        task = config.task.task()
-        train, test = task.split(config.task.train_fraction, config.train.seed)
-        pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
-        return cls(*(x.to(device) for x in (pairs[train], answers[train], pairs[test], answers[test])))
+    steps: int
+    cycle_steps: int
+    evaluate_every: int
+    schedule_steps: int | None = None
+
+    def evaluated(self, step: int) -> bool:
+        """Whether step number `step`, from 1, ends with an evaluation; the last of a cycle and of all always does."""
+        return step % self.evaluate_every == 0 or step % self.cycle_steps == 0 or step == self.steps
+
+
+def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 0) -> Iterator[Row]:
+    """The loop: update, and give the row of the history, until the budget is spent. Raises Diverged."""
+    schedule, drawn_over = trainer.recipe.schedule, budget.schedule_steps or budget.steps
+    for step in range(done, budget.steps):
+        factor = multiplier(schedule, step, budget.cycle_steps, drawn_over)
+        loss, accuracy, measured = trainer.step(*batches.next(), factor)
+        rate = trainer.rates[0] * factor
+        refuse_divergence(trainer.net, loss, step + 1, rate)
+        test_loss = test_accuracy = None
+        data = batches.data
+        if budget.evaluated(step + 1) and len(data.test_answers):
+            test_loss, test_accuracy = evaluate(trainer.net, data.test_pairs, data.test_answers)
+        yield {
+            "step": step + 1,
+            "cycle": step // budget.cycle_steps + 1,
+            "lr": rate,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "test_loss": test_loss,
+            "test_accuracy": test_accuracy,
+            **measured,
+        }
+
+
+def fit(
+    net: Net,
+    task: Task,
+    recipe: RecipeParams,
+    steps: int,
+    cycle_steps: int,
+    seed: int,
+    evaluate_every: int,
+    batch_size: int | None = None,
+    stop_when: Callable[[Row], bool] | None = None,
+    *,
+    train_fraction: float = 0.3,
+    schedule_steps: int | None = None,
+    device: torch.device | str = "cpu",
+) -> list[Row]:
+    """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
+
+    Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
+    `stop_when` sees every row and ends the training by True. The schedule is that of `schedule_steps` (default: all
+    `steps`), wherever the training ends. A row also has `samples`, the examples seen so far, and `cpu_seconds`, the
+    process time of the updates without the evaluations. Raises Diverged (a UserError with `step` and `rate`) where the
+    loss or a weight is not finite.
+    """
+    torch.use_deterministic_algorithms(True)
+    initialise(net.to("cpu"), recipe.init, torch.Generator().manual_seed(seed))
+    trainer = TimedTrainer(net.to(device), recipe, seed)
+    batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
+    history: list[Row] = []
+    for row in train_steps(trainer, batches, Budget(steps, cycle_steps, evaluate_every, schedule_steps)):
+        history.append({**row, "samples": trainer.samples, "cpu_seconds": trainer.cpu_seconds})
+        if stop_when is not None and stop_when(history[-1]):
+            break
+    return history
+
+
+class TimedTrainer(Trainer):
+    """Counts examples and the process time that updates take."""
+
+    samples = 0
+    cpu_seconds = 0.0
+
+    def step(self, pairs: torch.Tensor, answers: torch.Tensor, factor: float) -> tuple[float, float, dict[str, float]]:
+        start = time.process_time()
+        result = super().step(pairs, answers, factor)
+        self.cpu_seconds += time.process_time() - start
+        self.samples += len(pairs)
+        return result
 
 
 def train_run(
@@ -63,10 +133,10 @@ def train_run(
     torch.use_deterministic_algorithms(True)
     state = ResumableState(config, device, state_root)
     with state.locked():
-        history = _train(config, device, state, after_cycle)
+        history, measures = _train(config, device, state, after_cycle)
         with fresh_directory(out) as directory:
             shutil.copytree(state.snapshots, directory / "snapshots")
-            (directory / "history.csv").write_text(_to_csv(history))
+            (directory / "history.csv").write_text(to_csv(history, measures))
             (directory / "params.json").write_text(to_json(_resolved(config)))
         state.clear()
     return Run.open(out)
@@ -81,93 +151,50 @@ def pick_device(name: str) -> torch.device:
 
 def _train(
     config: RunConfig, device: torch.device, state: ResumableState, after_cycle: Callable[[int], None] | None
-) -> list[list[Any]]:
+) -> tuple[list[Row], tuple[str, ...]]:
     params = config.train
-    data = Data.of(config, device)
+    budget = Budget(params.steps, params.cycle_steps, params.evaluate_every)
     net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
     initialise(net, config.recipe.init, torch.Generator().manual_seed(params.seed))
-    net.to(device)
-    optimizers = make_optimizers(net, config.recipe)
-    peaks = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-    history: list[list[Any]] = []
-    finished = 0
+    trainer = Trainer(net.to(device), config.recipe, params.seed)
+    data = Data.of(config.task.task(), config.task.train_fraction, params.seed, device)
+    batches = Batches(data, params.batch_size, params.seed)
+    history: list[Row] = []
     saved = state.load()
     if saved is None:
         shutil.rmtree(state.snapshots, ignore_errors=True)
         _snapshot(config, net, state, cycle=0)
     else:
         net.load_state_dict(saved["net"])
-        for optimizer, values in zip(optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
-        history, finished = saved["history"], saved["cycle"]
-    cycles = params.steps // params.cycle_steps
-    with Progress(f"train {config.key}", params.steps, finished * params.cycle_steps) as progress:
-        if finished:
-            progress.say(f"going on after cycle {finished} of {cycles}")
-        for cycle in range(finished + 1, cycles + 1):
-            for step in range((cycle - 1) * params.cycle_steps, cycle * params.cycle_steps):
-                factor = multiplier(config.recipe.schedule, step, params.cycle_steps)
-                for optimizer, peak in zip(optimizers, peaks, strict=True):
-                    for group in optimizer.param_groups:
-                        group["lr"] = peak * factor
-                loss, accuracy = train_step(net, optimizers, data, config)
-                _refuse_divergence(config, state, step + 1, cycle, peaks[0] * factor, loss)
-                row: list[Any] = [step + 1, cycle, peaks[0] * factor, loss, accuracy, "", ""]
-                last = step + 1 == cycle * params.cycle_steps
-                if last or (step + 1) % params.evaluate_every == 0:
-                    row[5:] = evaluate(net, data.test_pairs, data.test_answers)
+        trainer.load_state_dict(saved["trainer"])
+        batches.load_state_dict(saved["batches"])
+        history = saved["history"]
+    with Progress(f"train {config.key}", params.steps, len(history)) as progress:
+        if history:
+            done = history[-1]["cycle"]
+            progress.say(f"going on after cycle {done} of {params.steps // params.cycle_steps}")
+        try:
+            for row in train_steps(trainer, batches, budget, done=len(history)):
                 history.append(row)
-                progress.advance(1, f"cycle {cycle}: train {accuracy:.3f} test {row[6]:.3f}" if last else "")
-            _snapshot(config, net, state, cycle)
-            state.save(
-                {
-                    "net": net.state_dict(),
-                    "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                    "history": history,
-                    "cycle": cycle,
-                }
-            )
-            if after_cycle is not None:
-                after_cycle(cycle)
-    return history
-
-
-def _refuse_divergence(config: RunConfig, state: ResumableState, step: int, cycle: int, lr: float, loss: float) -> None:
-    if not math.isfinite(loss):
-        raise UserError(
-            f"{config.key}: the loss is {loss} at step {step} with lr {lr:.4g}; lower the rates of "
-            f"recipes.{config.recipe_name} (cycle {cycle - 1}, the last good one, is kept in {state.snapshots})"
-        )
-
-
-def train_step(net: Transformer, optimizers: list[Optimizer], data: Data, config: RunConfig) -> tuple[float, float]:
-    """One full-batch update; returns the cross-entropy and accuracy of the forward pass it was computed from.
-
-    The log-softmax is taken in float64: in float32 it loses the gradient of a fitted net (Prieto et al. 2025).
-    """
-    residual = net.residual(data.train_pairs)
-    logits = net.unembed(residual)
-    loss = F.cross_entropy(logits.double() * config.recipe.temperature, data.train_answers)
-    if config.recipe.norm_penalty is not None:
-        loss = loss + norm_penalty(residual, config.recipe.norm_penalty)
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    for optimizer in optimizers:
-        optimizer.step()
-    return loss_and_accuracy(logits.detach(), data.train_answers)
-
-
-@torch.no_grad()
-def evaluate(net: Transformer, pairs: Int[Tensor, "n 2"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
-    """Cross-entropy (float64, nats) and accuracy of a net."""
-    return loss_and_accuracy(net(pairs), answers)
-
-
-def loss_and_accuracy(logits: Float[Tensor, "n p"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
-    """Mean cross-entropy in nats, by float64 log-softmax, and the share of right answers, counted as integers."""
-    loss = F.cross_entropy(logits.double(), answers).item()
-    return loss, int((logits.argmax(dim=1) == answers).sum()) / len(answers)
+                cycle, last = row["cycle"], row["step"] % params.cycle_steps == 0
+                text = (
+                    f"cycle {cycle}: train {row['train_accuracy']:.3f} test {row['test_accuracy']:.3f}" if last else ""
+                )
+                progress.advance(1, text)
+                if not last:
+                    continue
+                _snapshot(config, net, state, cycle)
+                parts = {"net": net, "trainer": trainer, "batches": batches}
+                state.save({**{name: part.state_dict() for name, part in parts.items()}, "history": history})
+                if after_cycle is not None:
+                    after_cycle(cycle)
+        except Diverged as error:
+            kept = len(history) // params.cycle_steps
+            raise UserError(
+                f"{config.key}: {error} of recipes.{config.recipe_name} "
+                f"(cycle {kept}, the last good one, is kept in {state.snapshots})"
+            ) from None
+    return history, trainer.measures
 
 
 def _snapshot(config: RunConfig, net: Transformer, state: ResumableState, cycle: int) -> None:
@@ -195,11 +222,3 @@ def _resolved(config: RunConfig) -> dict[str, Any]:
         "steps": train["steps"],
         "cycle_steps": train["cycle_steps"],
     }
-
-
-def _to_csv(history: list[list[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HISTORY)
-    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in history)
-    return text.getvalue()

@@ -8,17 +8,21 @@ The numbers are those of a general implementation; `python -m benchmarks.speed` 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
+
+from pipeline.nets.net import Net
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
     """Everything that rebuilds the net's shape. `d_head` is per head; pruned nets have fewer heads or neurons."""
+
+    KIND: ClassVar[str] = "transformer"
 
     p: int
     d_model: int = 128
@@ -26,7 +30,7 @@ class TransformerConfig:
     d_head: int = 32
     d_mlp: int = 512
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -79,7 +83,7 @@ class Mlp(nn.Module):
         return self.w_out(self.hook_post(torch.relu(self.hook_pre(self.w_in(x)))))
 
 
-class Transformer(HookedRootModule):
+class Transformer(Net):
     """logits[c] for the answer to "a b =", with TransformerLens hook points on every intermediate value."""
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -125,6 +129,3 @@ class Transformer(HookedRootModule):
             return torch.stack([table[:, 0][pairs[:, 0]], table[:, 1][pairs[:, 1]], third], dim=1)
 
         return of_pairs(scores), of_pairs(values), last
-
-    def forward(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch p"]:
-        return self.unembed(self.residual(pairs))

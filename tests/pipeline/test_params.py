@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from pipeline.errors import UserError
-from pipeline.params import load_params
+from pipeline.params import RecipeParams, ScheduleParams, load_params
+from pipeline.recipe_params import SCHEDULE_KEYS
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
@@ -23,7 +25,7 @@ MISTAKES = [
     ("lr: 0.277", "lr: .inf", "recipes.catapult.optimizer.lr = Infinity", "give a rate above 0"),
     ("lr: 0.001", "lr: fast", 'recipes.standard.optimizer.lr = "fast"', "give a rate above 0"),
     ("betas: [0.9, 0.98]", "betas: [0.9, 1.98]", "recipes.standard.optimizer.betas.1 = 1.98", "not including, 1"),
-    ("kind: muon", "kind: moun", "'moun'", "'adamw', 'muon'"),
+    ("kind: muon", "kind: moun", "'moun'", "'adamw', 'muon', 'lion'"),
     ("momentum: 0.8", "momentun: 0.8", "optimizer.momentun = 0.8: no such key", "did you mean momentum?"),
     (
         "readout: null",
@@ -31,6 +33,24 @@ MISTAKES = [
         "readout would be trained",
         "give it an adamw",
     ),
+    ("kind: cyclic", "kind: cyclical", 'schedule.kind = "cyclical"', "choose one of constant, cosine, one_cycle"),
+    ("growth: 1", "growth: 0", "recipes.catapult.schedule.growth = 0", "a whole number, 1 or more"),
+    ("peak: 1.0", "peek: 1.0", "schedule.peek = 1.0: no such key", "did you mean peak?"),
+    ("alpha: 0.98", "alpha: 1.0", "recipes.grokfast.gradient.alpha = 1.0", "not including, 1"),
+    ("kind: grokfast", "kind: grokslow", "'grokslow'", "'grokfast', 'perpendicular'"),
+    ("lamb: 2.0", "lambda: 2.0", "recipes.grokfast.gradient.lambda = 2.0: no such key", "did you mean lamb?"),
+    ("{kind: rows,", "{kind: row,", 'recipes.lion_clipped.constraints.0.kind = "row"', "choose rows or spectral"),
+    ("groups: [matrices]", "groups: [matrix]", 'constraints.0.groups.0 = "matrix"', "'matrices', 'embeddings'"),
+    ("groups: [matrices]", "groups: []", "constraints.0.groups = []", "list some of matrices"),
+    ("max_norm: 2.0", "max_norm: 0.0", "recipes.lion_clipped.constraints.0.max_norm = 0.0", "above 0"),
+    ("loss: cross_entropy", "loss: hinge", 'recipes.standard.loss = "hinge"', "choose cross_entropy or stablemax"),
+    ("norm_penalty: null", "dropout: 1.0", "recipes.standard.dropout = 1.0", "not including, 1"),
+    ("norm_penalty: null", "weight_noise: -1.0", "recipes.standard.weight_noise = -1.0", "0 or more"),
+    ("radius: 0.532", "radius: -1.0", "norm_penalty.radius = -1.0", "0 or more"),
+    ("lr: 0.05, weight_decay: 1.0, m", "lr: 0.0, weight_decay: 1.0, m", "recipes.muon.optimizer.lr = 0.0", "above 0"),
+    ("batch_size: null", "batch_size: 0", "train.batch_size = 0", "a whole number, 1 or more"),
+    ("  standard:", "  range:", "recipe name 'range'", "choose another"),
+    ("operation: addition", "operation: multiplication", 'task.operation = "multiplication"', "choose addition or"),
     ("steps: 200", "steps: 205", "steps = 205 is not a whole number of cycles", "cycle_steps = 10"),
     ("device: auto", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
     ("table_bits: 7", "table_bits: 40", "compress.table_bits = 40", "from 3 to 12"),
@@ -73,17 +93,35 @@ def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
 
 
 def test_the_shipped_file_writes_out_every_default() -> None:
-    """A default that is not in the file would be a knob that `dvc params diff` cannot show."""
+    """A default that is not in the file would be a knob that `dvc params diff` cannot show.
+
+    Two things a recipe may leave out, for neither is a knob that turns anything: a method that it does not use, whose
+    default is null or empty; and what its kind of schedule does not read.
+    """
+
+    def may_be_left_out(values: BaseModel, name: str) -> bool:
+        if isinstance(values, RecipeParams):
+            return type(values).model_fields[name].default in (None, ())
+        if isinstance(values, ScheduleParams):
+            return getattr(values, name) == 0 or name not in SCHEDULE_KEYS[values.kind]
+        return False
 
     def missing(values: object, where: str) -> list[str]:
-        fields = getattr(type(values), "model_fields", {})
-        unset = [f"{where}.{name}" for name in fields if name not in getattr(values, "model_fields_set", set())]
-        children = [*((name, getattr(values, name)) for name in fields)]
-        if isinstance(values, dict):
-            children = list(values.items())
-        return unset + [found for name, value in children for found in missing(value, f"{where}.{name}")]
+        unset, children = [], list(values.items() if isinstance(values, dict) else [])
+        if isinstance(values, BaseModel):
+            names = type(values).model_fields
+            unset = [
+                name for name in names if name not in values.model_fields_set and not may_be_left_out(values, name)
+            ]
+            children = [(name, getattr(values, name)) for name in names]
+        if isinstance(values, tuple):
+            children = list(enumerate(values))
+        below = [found for name, value in children for found in missing(value, f"{where}.{name}")]
+        return [f"{where}.{name}" for name in unset] + below
 
-    assert missing(load_params(PARAMS), "params") == []
+    params = load_params(PARAMS)
+    assert missing(params, "params") == []
+    assert missing(ScheduleParams(kind="cyclic"), "schedule") == ["schedule.peak", "schedule.growth"]
 
 
 def test_the_digest_covers_every_value() -> None:
@@ -95,7 +133,7 @@ def test_the_digest_covers_every_value() -> None:
 
 
 def test_unknown_recipe_and_missing_file() -> None:
-    with pytest.raises(UserError, match=r"recipe = 'catapolt'.*known: catapult, standard"):
+    with pytest.raises(UserError, match=r"recipe = 'catapolt'.*known: .*catapult, .*standard"):
         load_params(PARAMS).run_config("catapolt")
     with pytest.raises(UserError, match="no such file"):
         load_params(Path("absent.yaml"))

@@ -1,55 +1,47 @@
-"""Schedules, initial weights, optimisers and the norm penalty, by hand."""
+"""Initial weights, optimisers, losses, the norm penalty, gradients and constraints, by hand."""
 
-import itertools
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import NormPenaltyParams, ScheduleParams, load_params
-from train.loop import loss_and_accuracy
-from train.recipes import initialise, make_optimizers, parameter_groups
+from pipeline.params import (
+    ConstraintParams,
+    GrokfastParams,
+    NormPenaltyParams,
+    PerpendicularParams,
+    load_params,
+)
+from train.constraints import cap_spectrum, clip_rows, constrain
+from train.grokfast import Grokfast
+from train.lion import Lion
+from train.losses import log_stable, loss_and_accuracy, training_loss
+from train.perpendicular import Perpendicular
+from train.recipes import initialise, make_optimizers
 from train.regularizers import norm_penalty
-from train.schedules import multiplier
 
-PARAMS = Path(__file__).parents[2] / "params.yaml"
-
-
-def test_cyclic_schedule_restarts_at_the_peak_of_every_cycle() -> None:
-    schedule = ScheduleParams(kind="cyclic", floor=0.02)
-    values = [multiplier(schedule, step, cycle_steps=10) for step in range(30)]
-    assert values[0] == values[10] == values[20] == 1.0
-    assert values[5] == pytest.approx(0.51)
-    assert all(later < earlier for earlier, later in itertools.pairwise(values[:10]))
-    assert min(values) == pytest.approx(0.02 + 0.98 * (1 + math.cos(0.9 * math.pi)) / 2)
+RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 
 
-def test_constant_schedule_warms_up_linearly() -> None:
-    schedule = ScheduleParams(kind="constant", warmup_steps=4)
-    assert [multiplier(schedule, step, 10) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+def parameter(values: list[float] | list[list[float]], gradient: list[float] | list[list[float]]) -> nn.Parameter:
+    weight = nn.Parameter(torch.tensor(values))
+    weight.grad = torch.tensor(gradient)
+    return weight
 
 
-def test_norm_penalty_by_hand() -> None:
-    residual = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
-    assert norm_penalty(residual, NormPenaltyParams(strength=0.5, radius=2.0)).item() == pytest.approx(
-        0.5 * (9 + 1) / 2
-    )
-
-
-def test_every_parameter_is_in_one_group_and_every_recipe_makes_optimisers() -> None:
+def test_every_recipe_trains_every_parameter_once() -> None:
     net = Transformer(TransformerConfig(p=7, d_model=8, n_heads=2, d_head=4, d_mlp=12))
-    grouped = [weight for group in parameter_groups(net).values() for weight in group]
-    assert {id(weight) for weight in grouped} == {id(weight) for weight in net.parameters()}
-    assert len(grouped) == len(list(net.parameters()))
-    for recipe in load_params(PARAMS).recipes.values():
+    for recipe in RECIPES.values():
         trained = [w for o in make_optimizers(net, recipe) for group in o.param_groups for w in group["params"]]
-        assert len(trained) == len(grouped)
+        assert len(trained) == len(list(net.parameters()))
+        assert {id(weight) for weight in trained} == {id(weight) for weight in net.parameters()}
 
 
 def test_initial_weights_have_the_stated_scale_and_depend_on_the_seed() -> None:
-    init = load_params(PARAMS).recipes["catapult"].init
+    init = RECIPES["catapult"].init
     net = Transformer(TransformerConfig(p=113))
     initialise(net, init, torch.Generator().manual_seed(0))
     assert net.embed.weight.std().item() == pytest.approx(init.embed_std, rel=0.03)
@@ -61,8 +53,133 @@ def test_initial_weights_have_the_stated_scale_and_depend_on_the_seed() -> None:
     assert not torch.equal(before, net.embed.weight)
 
 
+def test_two_steps_of_lion_by_hand() -> None:
+    """w = 2, lr .1, decay .5: 2 * .95 - .1 = 1.8 and m = .01 * 4; then c = .9 * .04 - .1 * .2 > 0 though g < 0."""
+    weight = parameter([2.0, 0.0], [4.0, 0.0])
+    lion = Lion([weight], lr=0.1, betas=(0.9, 0.99), weight_decay=0.5)
+    lion.step()
+    assert weight.tolist() == pytest.approx([1.8, 0.0])
+    assert lion.state[weight]["momentum"].tolist() == pytest.approx([0.04, 0.0])
+    weight.grad = torch.tensor([-0.2, -1.0])
+    lion.step()
+    assert weight.tolist() == pytest.approx([1.8 * 0.95 - 0.1, 0.1])
+    assert lion.state[weight]["momentum"].tolist() == pytest.approx([0.04 * 0.99 - 0.002, -0.01])
+
+
+def test_grokfast_by_hand() -> None:
+    """alpha .5, lamb 2: the mean is 1, then (1 + 3) / 2 = 2."""
+    weight = parameter([0.0], [1.0])
+    filtered = Grokfast(GrokfastParams(kind="grokfast", alpha=0.5, lamb=2.0))
+    assert filtered([weight]) == pytest.approx(3.0)
+    assert weight.grad is not None
+    assert weight.grad.item() == 3.0
+    weight.grad = torch.tensor([3.0])
+    assert filtered([weight]) == pytest.approx(7 / 3)
+    assert weight.grad.item() == 7.0
+
+
+def test_grokfast_with_lambda_0_is_the_plain_gradient() -> None:
+    weight = parameter([0.0, 0.0], [1.0, -2.0])
+    filtered = Grokfast(GrokfastParams(kind="grokfast", lamb=0.0))
+    assert filtered([weight]) == 1.0
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [1.0, -2.0]
+
+
+def test_perpendicular_gradient_by_hand() -> None:
+    """w = (3, 4), g = (1, 0): w.g / w.w = 3/25, so (16/25, -12/25), of length 4/5; 9/25 of the energy was radial."""
+    weight = parameter([3.0, 4.0], [1.0, 0.0])
+    radial = Perpendicular(PerpendicularParams(kind="perpendicular", rescale=False))([weight])
+    assert radial == pytest.approx(9 / 25)
+    assert weight.grad is not None
+    assert weight.grad.tolist() == pytest.approx([0.64, -0.48])
+    weight = parameter([3.0, 4.0], [1.0, 0.0])
+    Perpendicular(PerpendicularParams(kind="perpendicular", rescale=True))([weight])
+    assert weight.grad is not None
+    assert weight.grad.tolist() == pytest.approx([0.8, -0.6])
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+def test_perpendicular_gradient_is_orthogonal_to_each_weight(rescale: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = [nn.Parameter(torch.randn(5, 7, generator=generator)), nn.Parameter(torch.zeros(5))]
+    for weight in weights:
+        weight.grad = torch.randn(weight.shape, generator=generator)
+    kept = [weight.grad.clone() for weight in weights if weight.grad is not None]
+    Perpendicular(PerpendicularParams(kind="perpendicular", rescale=rescale))(weights)
+    assert weights[0].grad is not None
+    assert weights[1].grad is not None
+    assert (weights[0] * weights[0].grad).sum().item() == pytest.approx(0, abs=1e-5)
+    assert torch.equal(weights[1].grad, kept[1])
+    if rescale:
+        assert weights[0].grad.norm().item() == pytest.approx(kept[0].norm().item())
+
+
+def test_clip_leaves_rows_within_the_norm_and_short_rows_alone() -> None:
+    weight = nn.Parameter(torch.tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.0], [0.0, 3.0]]))
+    assert clip_rows(weight, 2.0) == 0.5
+    assert torch.allclose(weight, torch.tensor([[1.2, 1.6], [0.6, 0.8], [0.0, 0.0], [0.0, 2.0]]))
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (9, 6), (6, 6)])
+def test_spectral_cap_is_the_clipped_singular_value_decomposition(shape: tuple[int, int]) -> None:
+    weight = nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+    u, s, v = torch.linalg.svd(weight.detach(), full_matrices=False)
+    expected = u @ torch.diag(s.clamp(max=2.0)) @ v
+    assert cap_spectrum(weight, 2.0) == pytest.approx(int((s > 2).sum()) / 6)
+    assert torch.allclose(weight, expected, atol=1e-5)
+    kept = weight.detach().clone()
+    assert cap_spectrum(weight, 2.01) == 0.0
+    assert torch.equal(weight, kept)
+
+
+def test_constraints_hold_the_matrices_of_their_groups_alone() -> None:
+    groups = {
+        "matrices": [nn.Parameter(torch.full((2, 4), 3.0))],
+        "embeddings": [nn.Parameter(torch.full((3, 4), 3.0)), nn.Parameter(torch.full((4,), 3.0))],
+        "readout": [nn.Parameter(torch.full((2, 4), 3.0))],
+    }
+    rows = ConstraintParams(kind="rows", groups=("embeddings", "readout"), max_norm=1.0)
+    assert constrain(groups, (rows,)) == 1.0
+    assert groups["matrices"][0].eq(3.0).all()
+    assert groups["embeddings"][0].eq(0.5).all()
+    assert groups["embeddings"][1].eq(3.0).all()
+    assert groups["readout"][0].eq(0.5).all()
+
+
+def test_norm_penalty_by_hand() -> None:
+    residual = torch.tensor([[3.0, 4.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    at = [norm_penalty(residual, NormPenaltyParams(strength=0.5, radius=r)).item() for r in (3.0, 0.0, None)]
+    assert at == pytest.approx([0.5 * (4 + 4) / 2, 0.5 * (25 + 1) / 2, 0.5 * (9 + 1) / 2])
+
+
 def test_loss_and_accuracy_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)], [0.0, 0.0]])
     loss, accuracy = loss_and_accuracy(logits, torch.tensor([1, 1]))
     assert loss == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
     assert accuracy == 0.5
+
+
+def test_stablemax_by_hand_and_sums_to_1() -> None:
+    """s(1) = 2, s(0) = 1, s(-1) = 1/2."""
+    logits = torch.tensor([[1.0, 0.0, -1.0]])
+    assert log_stable(logits).exp().tolist()[0] == pytest.approx([2.0, 1.0, 0.5])
+    losses = [training_loss("stablemax", 1.0, logits, torch.tensor([i])).item() for i in range(3)]
+    assert losses == pytest.approx([math.log(3.5 / 2), math.log(3.5), math.log(7.0)])
+    assert sum(math.exp(-loss) for loss in losses) == pytest.approx(1)
+    wide = 1e4 * torch.randn(1, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert log_stable(wide).softmax(dim=1).sum().item() == pytest.approx(1)
+
+
+def test_stablemax_has_slope_1_at_0_where_its_halves_meet() -> None:
+    x = torch.tensor([0.0, 1.0, -1.0], requires_grad=True)
+    log_stable(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([1.0, 0.5, 0.5])
+
+
+def test_temperature_multiplies_the_logits() -> None:
+    logits = torch.tensor([[0.0, 1.0]])
+    loss = training_loss("cross_entropy", math.log(3.0), logits, torch.tensor([1]))
+    assert loss.item() == pytest.approx(math.log(4 / 3))
+    assert loss.dtype == torch.float64

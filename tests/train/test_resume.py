@@ -1,18 +1,23 @@
 """A run that is killed at any moment and given again ends in the same bytes."""
 
+import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from pipeline.errors import UserError
-from pipeline.params import load_params
+from pipeline.params import RunConfig, load_params
+from train.history import COLUMNS
 from train.loop import train_run
+from train.step import Trainer
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,10 +46,29 @@ def contents(run: Path) -> dict[str, bytes]:
     return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("recipe", ["standard", "catapult"])
+NOISY = {
+    **{"weight_noise": 0.1, "activation_noise": 0.1, "dropout": 0.1},
+    "gradient": {"kind": "grokfast"},
+    "schedule": {"kind": "catapult", "peak": 2.0, "growth": 2, "consolidation": 0.3},
+}
+"""All that draws random numbers or remembers something, at once."""
+
+
+def config_of(path: Path, recipe: str) -> RunConfig:
+    """That of params.yaml; `noisy` is catapult with NOISY, in minibatches that do not divide the training set."""
+    params = load_params(path)
+    if recipe != "noisy":
+        return params.run_config(recipe)
+    values = params.run_config("catapult").model_dump(mode="json")
+    values["recipe"] |= NOISY
+    values["train"]["batch_size"] = 10
+    return RunConfig.model_validate_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("recipe", [*load_params(ROOT / "params.yaml").recipes, "noisy"])
 @pytest.mark.parametrize("cycle", [1, 4])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, recipe: str, cycle: int) -> None:
-    config = load_params(small_params(tmp_path)).run_config(recipe)
+    config = config_of(small_params(tmp_path), recipe)
 
     class Killed(Exception):
         pass
@@ -108,10 +132,47 @@ def _stop(cycle: int) -> None:
 def test_divergence_is_one_line_with_the_step_and_the_rate(tmp_path: Path) -> None:
     path = small_params(tmp_path, **{"lr: 0.001, weight_decay: 1.0": "lr: 1e30, weight_decay: 1.0"})
     config = load_params(path).run_config("standard")
-    with pytest.raises(UserError, match=r"the loss is \w+ at step \d+ with lr .*lower the rates of recipes.standard"):
+    with pytest.raises(UserError, match=r"at step \d+ with lr .*lower the rates of recipes.standard") as caught:
         train_run(config, tmp_path / "out", tmp_path / "state")
+    assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "state").rglob("cycle-0000.safetensors"))
+
+
+def test_divergence_of_the_weights_alone_is_caught_at_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second step of the third cycle a bias that no loss has seen yet becomes infinite."""
+    config = load_params(small_params(tmp_path)).run_config("muon")
+    step, seen = Trainer.step, [0]
+
+    def break_one(self: Trainer, *arguments: Any) -> Any:
+        result = step(self, *arguments)
+        seen[0] += 1
+        if seen[0] == 10:
+            with torch.no_grad():
+                self.groups["embeddings"][-1][0] = torch.inf
+        return result
+
+    monkeypatch.setattr(Trainer, "step", break_one)
+    with pytest.raises(UserError, match=r"mlp\.w_out\.bias are not finite at step 10 .*cycle 2, the last good one"):
+        train_run(config, tmp_path / "out", tmp_path / "state")
+    kept = sorted(path.name for path in (tmp_path / "state").rglob("*.safetensors"))
+    assert kept == [f"cycle-000{cycle}.safetensors" for cycle in range(3)]
+
+
+def test_what_is_on_is_a_column_of_the_history(tmp_path: Path) -> None:
+    path = small_params(tmp_path)
+    extra = {}
+    for recipe in ("standard", "catapult", "perpendicular", "noisy"):
+        train_run(config_of(path, recipe), tmp_path / recipe, tmp_path / "state")
+        rows = list(csv.DictReader((tmp_path / recipe / "history.csv").read_text().splitlines()))
+        extra[recipe] = [name for name in rows[0] if name not in COLUMNS]
+        assert all(float(row[name]) >= 0 for row in rows for name in extra[recipe])
+    assert extra == {
+        "standard": [],
+        "catapult": ["norm_penalty"],
+        "perpendicular": ["gradient"],
+        "noisy": ["norm_penalty", "gradient", "weight_noise", "activation_noise", "dropout"],
+    }
 
 
 def test_a_bad_parameter_exits_2_and_writes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""What one race gave, and the table of many: how far to each mark, failures counted as failures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from statistics import median
+from typing import Any, Literal
+
+LEVELS = (0.95, 0.99, 1.0)
+Quantity = Literal["step", "samples", "cpu_seconds"]
+UNITS: dict[Quantity, tuple[str, float, int]] = {
+    "step": ("steps", 1, 0),
+    "samples": ("thousand samples", 1000, 1),
+    "cpu_seconds": ("CPU seconds", 1, 2),
+}
+"""What a block of the table is called, what its numbers are divided by, and their digits."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One evaluation: after `step` updates on `samples` examples, which took `cpu_seconds` without evaluations."""
+
+    step: int
+    samples: int
+    cpu_seconds: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What became of 100%: `from_step` is the first step at it; `last` is the accuracy at `to_step`, the end."""
+
+    from_step: int
+    to_step: int
+    lowest: float
+    last: float
+
+    @property
+    def kept(self) -> bool:
+        return self.last == 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One recipe on one seed. `reached` has one entry for each of LEVELS, None where the run never got there."""
+
+    protocol: str
+    recipe: str
+    seed: int
+    steps: int
+    best: float
+    reached: tuple[Point | None, ...]
+    hold: Hold | None = None
+    diverged: bool = False
+
+    def __str__(self) -> str:
+        steps = ", ".join("never" if point is None else str(point.step) for point in self.reached)
+        end = f", {self.hold.last:.2%} at {self.hold.to_step}" if self.hold is not None else ""
+        return f"{self.recipe} seed {self.seed}: {steps}{end}{', diverged' if self.diverged else ''}"
+
+    def to_json(self) -> str:
+        return json.dumps({**asdict(self), "levels": LEVELS}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, line: str) -> Outcome:
+        values: dict[str, Any] = json.loads(line)
+        values["reached"] = tuple(point and Point(**point) for point in values["reached"])
+        values["hold"] = values["hold"] and Hold(**values["hold"])
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def first_reaching(history: Sequence[Point], level: float) -> Point | None:
+    """The first evaluation at which the test accuracy is at least `level`; None where it never is."""
+    return next((point for point in history if point.test_accuracy >= level), None)
+
+
+def held(history: Sequence[Point]) -> Hold | None:
+    """What came after the first evaluation at 100%; None where there was none."""
+    start = first_reaching(history, 1.0)
+    if start is None:
+        return None
+    after = [point for point in history if point.step >= start.step]
+    return Hold(start.step, after[-1].step, min(point.test_accuracy for point in after), after[-1].test_accuracy)
+
+
+def spread(values: Sequence[float | None], digits: int = 0) -> str:
+    """Median (least..greatest) over all seeds, a failure counted as infinitely far and printed as `never`."""
+    ordered = sorted(math.inf if value is None else value for value in values)
+    texts = ["never" if value == math.inf else f"{value:,.{digits}f}" for value in (ordered[0], ordered[-1])]
+    middle = median(ordered)
+    shown = "never" if middle == math.inf else f"{middle:,.{digits}f}" if digits else f"{middle:,.6g}"
+    return shown if ordered[0] == math.inf else f"{shown} ({texts[0]}..{texts[1]})"
+
+
+def hold_cell(outcomes: Sequence[Outcome]) -> str:
+    """How many seeds still were at 100% at the end of their hold, of all; and the lowest accuracy on the way."""
+    holds = [outcome.hold for outcome in outcomes if outcome.hold is not None]
+    if not holds:
+        return f"0/{len(outcomes)}"
+    still = sum(hold.kept for hold in holds)
+    return f"{still}/{len(outcomes)} (lowest {math.floor(min(hold.lowest for hold in holds) * 1e4) / 1e4:.2%})"
+
+
+def table(outcomes: Sequence[Outcome], with_hold: bool) -> str:
+    """One block a quantity, one row a recipe in the order of appearance."""
+    by_recipe: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_recipe.setdefault(outcome.recipe, []).append(outcome)
+    blocks: list[str] = []
+    for quantity, (title, unit, digits) in UNITS.items():
+        rows = [["recipe", *(f"{title} to {level:.0%}" for level in LEVELS)]]
+        if quantity == "step":
+            rows[0] += ["at 100%", *(["held"] if with_hold else [])]
+        for name, own in by_recipe.items():
+            reached = [[point and getattr(point, quantity) / unit for point in points] for points in by_level(own)]
+            cells = [name, *(spread(values, digits) for values in reached)]
+            if quantity == "step":
+                cells += [f"{sum(o.reached[-1] is not None for o in own)}/{len(own)}"]
+                cells += [hold_cell(own)] if with_hold else []
+            rows.append(cells)
+        blocks.append(aligned(rows))
+    return "\n\n".join(blocks)
+
+
+def by_level(outcomes: Sequence[Outcome]) -> list[tuple[Point | None, ...]]:
+    """For each of LEVELS, where each run reached it."""
+    return list(zip(*(outcome.reached for outcome in outcomes), strict=True))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to their widest cell."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -1,0 +1,68 @@
+"""What every net offers, so that one loop trains them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformer_lens import HookedRootModule
+
+
+class NetConfig(Protocol):
+    """Everything that rebuilds a net's shape, as numbers and strings that JSON holds."""
+
+    KIND: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class Net(HookedRootModule):
+    """Logits over the answers, from pairs of symbols; a hook point on every intermediate value.
+
+    logits = readout(residual(pairs)): the last hidden activations, then one linear map.
+    """
+
+    unembed: nn.Linear
+
+    @property
+    def readout(self) -> nn.Linear:
+        """The linear map from the last hidden activations to the logits."""
+        return self.unembed
+
+    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
+        """The last hidden activations, just before the read-out."""
+        raise NotImplementedError
+
+    def forward(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch answers"]:
+        return self.unembed(self.residual(pairs))
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Every parameter once: hidden `matrices`; `embeddings`, with positions and all that is 1-D; the `readout`."""
+        groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "readout": []}
+        for name, weight in self.named_parameters():
+            if name.startswith("unembed"):
+                groups["readout"].append(weight)
+            elif name.startswith(("embed", "pos")) or weight.ndim == 1:
+                groups["embeddings"].append(weight)
+            else:
+                groups["matrices"].append(weight)
+        return groups
+
+
+def activation(name: str, x: Tensor) -> Tensor:
+    """relu, gelu (exact, Hendrycks and Gimpel 2016) or square, by name."""
+    match name:
+        case "relu":
+            return torch.relu(x)
+        case "gelu":
+            return nn.functional.gelu(x)
+        case "square":
+            return x.square()
+        case _:
+            raise ValueError(f"activation = {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+
+
+ACTIVATIONS: Sequence[str] = ("relu", "gelu", "square")

@@ -1,0 +1,160 @@
+"""A recipe as typed, frozen values: what `train/` is made of, each method switched on by being named.
+
+What a recipe leaves out is off. `train/` has one file for each idea, with its equation and its source.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.fields import Momentum, NonNegative, Params, PositiveInt, Rate, Share
+
+Group = Literal["matrices", "embeddings", "readout"]
+
+
+class AdamWParams(Params):
+    """torch.optim.AdamW (Loshchilov and Hutter 2019); a step decays weights by the factor 1 - lr * weight_decay."""
+
+    kind: Literal["adamw"]
+    lr: Rate
+    weight_decay: NonNegative
+    betas: tuple[Momentum, Momentum] = (0.9, 0.98)
+
+
+class MuonParams(Params):
+    """torch.optim.Muon (Jordan et al. 2024): orthogonalised momentum, for hidden matrices only.
+
+    As torch has it, the rate of an m by n matrix is lr * sqrt(max(1, m / n)); weight decay is by lr * weight_decay.
+    """
+
+    kind: Literal["muon"]
+    lr: Rate
+    weight_decay: NonNegative
+    momentum: Momentum = 0.95
+    nesterov: bool = True
+
+
+class LionParams(Params):
+    """train/lion.py (Chen et al. 2023): the sign of an interpolated momentum."""
+
+    kind: Literal["lion"]
+    lr: Rate
+    weight_decay: NonNegative
+    betas: tuple[Momentum, Momentum] = (0.9, 0.99)
+
+
+OptimizerParams = Annotated[AdamWParams | MuonParams | LionParams, Field(discriminator="kind")]
+
+
+class InitParams(Params):
+    """Normal initialisation: embeddings N(0, embed_std^2), matrices N(0, gain^2 / fan_in), biases 0."""
+
+    embed_std: Rate
+    hidden_gain: Rate = 1.0
+    readout_gain: Rate = 1.0
+
+
+SCHEDULE_KEYS: dict[str, tuple[str, ...]] = {
+    "constant": (),
+    "cosine": ("floor",),
+    "one_cycle": ("floor", "peak", "rise"),
+    "cyclic": ("floor", "peak", "growth"),
+    "triangular": ("floor", "peak", "rise", "growth"),
+    "catapult": ("floor", "peak", "hot", "growth"),
+}
+"""What each kind of schedule reads, beside `warmup_steps` and `consolidation`; the others it ignores."""
+
+
+class ScheduleParams(Params):
+    """Multiplier on every learning rate; train/schedules.py has the formula of each kind.
+
+    `peak` is where a cycle starts or culminates, in units of the recipe's rate, so above 1 it exceeds the rate that
+    `constant` would hold. Cycle i is train.cycle_steps * growth^i steps long. The last `consolidation` share of the
+    budget falls to `floor`. All kinds rise linearly over the first `warmup_steps`.
+    """
+
+    kind: Literal["constant", "cosine", "one_cycle", "cyclic", "triangular", "catapult"] = Field(
+        description=f"choose one of {', '.join(SCHEDULE_KEYS)}"
+    )
+    warmup_steps: int = Field(default=0, ge=0, description="give a whole number of steps, 0 or more")
+    floor: float = Field(default=0.0, ge=0, le=1, description="give a share of the recipe's rate, 0 to 1")
+    peak: Rate = 1.0
+    rise: Share = 0.5
+    hot: Share = 0.2
+    growth: PositiveInt = 1
+    consolidation: Momentum = 0.0
+
+
+class GrokfastParams(Params):
+    """train/grokfast.py (Lee et al. 2024): adds `lamb` times the running mean of the gradients to the gradient."""
+
+    kind: Literal["grokfast"]
+    alpha: Momentum = 0.98
+    lamb: NonNegative = 2.0
+
+
+class PerpendicularParams(Params):
+    """train/perpendicular.py (Prieto et al. 2025): takes the component along the weights out of the gradient."""
+
+    kind: Literal["perpendicular"]
+    rescale: bool = True
+
+
+GradientParams = Annotated[GrokfastParams | PerpendicularParams, Field(discriminator="kind")]
+
+
+class ConstraintParams(Params):
+    """What holds after every step for the 2-D weights of `groups`; train/constraints.py.
+
+    `rows`: no row is longer than `max_norm`. `spectral`: no singular value is greater.
+    """
+
+    kind: Literal["rows", "spectral"] = Field(description="choose rows or spectral")
+    groups: tuple[Group, ...] = Field(min_length=1, description="list some of matrices, embeddings, readout")
+    max_norm: Rate
+
+
+class NormPenaltyParams(Params):
+    """strength * mean over the batch of (|residual stream before the read-out| - radius)^2.
+
+    A radius of null is sqrt(width), where radial suppression pulls; 0 is the plain penalty on the square.
+    """
+
+    strength: NonNegative
+    radius: NonNegative | None
+
+
+class RecipeParams(Params):
+    """Optimiser, schedule, loss, regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
+
+    `embeddings` also holds the biases. The loss is that of `temperature` * logits, plus the norm penalty. Weight noise
+    and activation noise are in units of the RMS of what they are added to.
+    """
+
+    init: InitParams
+    optimizer: OptimizerParams
+    embeddings: OptimizerParams | None = None
+    readout: OptimizerParams | None = None
+    schedule: ScheduleParams
+    loss: Literal["cross_entropy", "stablemax"] = Field(
+        default="cross_entropy", description="choose cross_entropy or stablemax"
+    )
+    temperature: Rate = 1.0
+    gradient: GradientParams | None = None
+    constraints: tuple[ConstraintParams, ...] = ()
+    norm_penalty: NormPenaltyParams | None = None
+    weight_noise: NonNegative | None = None
+    activation_noise: NonNegative | None = None
+    dropout: Momentum | None = None
+
+    @model_validator(mode="after")
+    def _muon_is_for_hidden_matrices(self) -> RecipeParams:
+        for name in ("embeddings", "readout"):
+            chosen = getattr(self, name) or self.optimizer
+            if chosen.kind == "muon":
+                raise ValueError(
+                    f"{name} would be trained by muon, which is for hidden matrices only: give it an adamw"
+                )
+        return self
