@@ -60,19 +60,20 @@ SCHEDULE_KEYS: dict[str, tuple[str, ...]] = {
     "constant": (),
     "cosine": ("floor",),
     "one_cycle": ("floor", "peak", "rise"),
-    "cyclic": ("floor", "peak", "growth"),
-    "triangular": ("floor", "peak", "rise", "growth"),
-    "catapult": ("floor", "peak", "hot", "growth"),
+    "cyclic": ("floor", "peak", "growth", "shift"),
+    "triangular": ("floor", "peak", "rise", "growth", "shift"),
+    "catapult": ("floor", "peak", "hot", "growth", "shift"),
 }
-"""What each kind of schedule reads, beside `warmup_steps` and `consolidation`; the others it ignores."""
+"""What each kind of schedule reads, beside `warmup_steps`, `consolidation` and `horizon`; the others it ignores."""
 
 
 class ScheduleParams(Params):
     """Multiplier on every learning rate; train/schedules.py has the formula of each kind.
 
     `peak` is where a cycle starts or culminates, in units of the recipe's rate, so above 1 it exceeds the rate that
-    `constant` would hold. Cycle i is train.cycle_steps * growth^i steps long. The last `consolidation` share of the
-    budget falls to `floor`. All kinds rise linearly over the first `warmup_steps`.
+    `constant` would hold. Cycle i is train.cycle_steps * growth^i steps long, and the first begins at its share
+    `shift`. The last `consolidation` share of the budget falls to `floor`; the budget is `horizon` steps, or all of
+    the training where that is null. All kinds rise linearly over the first `warmup_steps`.
     """
 
     kind: Literal["constant", "cosine", "one_cycle", "cyclic", "triangular", "catapult"] = Field(
@@ -84,7 +85,9 @@ class ScheduleParams(Params):
     rise: Share = 0.5
     hot: Share = 0.2
     growth: PositiveInt = 1
+    shift: Momentum = 0.0
     consolidation: Momentum = 0.0
+    horizon: PositiveInt | None = None
 
 
 class GrokfastParams(Params):

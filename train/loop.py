@@ -30,15 +30,11 @@ from train.step import Trainer
 
 @dataclass(frozen=True)
 class Budget:
-    """How many steps there are, how many make a cycle, and how often the held-out pairs are looked at.
-
-    The schedule is drawn over `schedule_steps`, by default all; past them see train.schedules.
-    """
+    """How many steps there are, how many make a cycle, and how often the held-out pairs are looked at."""
 
     steps: int
     cycle_steps: int
     evaluate_every: int
-    schedule_steps: int | None = None
 
     def evaluated(self, step: int) -> bool:
         """Whether step number `step`, from 1, ends with an evaluation; the last of a cycle and of all always does."""
@@ -47,9 +43,8 @@ class Budget:
 
 def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 0) -> Iterator[Row]:
     """The loop: update, and give the row of the history, until the budget is spent. Raises Diverged."""
-    schedule, drawn_over = trainer.recipe.schedule, budget.schedule_steps or budget.steps
     for step in range(done, budget.steps):
-        factor = multiplier(schedule, step, budget.cycle_steps, drawn_over)
+        factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
         loss, accuracy, measured = trainer.step(*batches.next(), factor)
         rate = trainer.rates[0] * factor
         refuse_divergence(trainer.net, loss, step + 1, rate)
@@ -81,14 +76,12 @@ def fit(
     stop_when: Callable[[Row], bool] | None = None,
     *,
     train_fraction: float = 0.3,
-    schedule_steps: int | None = None,
     device: torch.device | str = "cpu",
 ) -> list[Row]:
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
 
     Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
-    `stop_when` sees every row and ends the training by True. The schedule is that of `schedule_steps` (default: all
-    `steps`), wherever the training ends. A row also has `samples`, the examples seen so far, and `cpu_seconds`, the
+    `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and `cpu_seconds`, the
     process time of the updates without the evaluations. Raises Diverged (a UserError with `step` and `rate`) where the
     loss or a weight is not finite.
     """
@@ -97,7 +90,7 @@ def fit(
     trainer = TimedTrainer(net.to(device), recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
     history: list[Row] = []
-    for row in train_steps(trainer, batches, Budget(steps, cycle_steps, evaluate_every, schedule_steps)):
+    for row in train_steps(trainer, batches, Budget(steps, cycle_steps, evaluate_every)):
         history.append({**row, "samples": trainer.samples, "cpu_seconds": trainer.cpu_seconds})
         if stop_when is not None and stop_when(history[-1]):
             break

@@ -8,9 +8,9 @@ from pipeline.params import ScheduleParams
 
 
 def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) -> float:
-    """The factor on every learning rate at `step`, counted from 0, of a budget of `steps`.
+    """The factor on every learning rate at `step`, counted from 0, of a budget of `horizon` (or else `steps`) steps.
 
-    With fall(x) = (1 + cos(pi x)) / 2, u = step / steps and t the share of the current cycle that is over:
+    With fall(x) = (1 + cos(pi x)) / 2, u = step / budget and t the share of the current cycle that is over:
 
     constant    1
     cosine      floor + (1 - floor) fall(u): half a cosine over the budget (Loshchilov and Hutter 2017, eq. 5)
@@ -22,10 +22,12 @@ def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) 
                 exceeds the edge that a constant rate must stay under (the catapult of Lewkowycz et al. 2020), and
                 the rest is for settling where it lands
 
-    Cycle i, from 0, is cycle_steps * growth^i long. A linear warm-up multiplies all. The last `consolidation` of
-    the budget falls from where it begins (at most 1) to floor along half a cosine; what came before counts as the
-    whole budget for cosine and one_cycle. Past the budget, what falls once stays at floor and cycles go on.
+    Cycle i, from 0, is cycle_steps * growth^i long; at step 0 the share `shift` of the first is over. A linear
+    warm-up multiplies all. The last `consolidation` of the budget falls from where it begins (at most 1) to floor
+    along half a cosine; what came before counts as the whole budget for cosine and one_cycle. Past the budget, what
+    falls once stays at floor and cycles go on.
     """
+    steps = params.horizon or steps
     begin = steps - round(params.consolidation * steps)
     if step < begin or begin == steps:
         value = _base(params, step, cycle_steps, begin)
@@ -48,7 +50,7 @@ def cycle_share(step: int, cycle_steps: int, growth: int) -> float:
 def _base(params: ScheduleParams, step: int, cycle_steps: int, steps: int) -> float:
     """Without warm-up and consolidation."""
     floor, peak = params.floor, params.peak
-    t = cycle_share(step, cycle_steps, params.growth)
+    t = cycle_share(step + round(params.shift * cycle_steps), cycle_steps, params.growth)
     match params.kind:
         case "constant":
             return 1.0

@@ -100,7 +100,8 @@ def test_stop_when_ends_it_and_the_schedule_is_that_of_the_budget() -> None:
     stopped = fit(small_net(), TASK, recipe, 12, 4, 0, 5, stop_when=lambda row: row["step"] == 7)
     assert [row["step"] for row in stopped] == list(range(1, 8))
     assert rates(stopped) == rates(whole)[:7]
-    beyond = fit(small_net(), TASK, recipe, 20, 4, 0, 5, schedule_steps=12)
+    ends = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"horizon": 12})})
+    beyond = fit(small_net(), TASK, ends, 20, 4, 0, 5)
     assert losses(beyond)[:12] == losses(whole)
     assert set(rates(beyond)[12:]) == {0.0}
 

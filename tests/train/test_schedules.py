@@ -87,3 +87,14 @@ def test_every_schedule_stays_between_floor_and_peak(kind: str) -> None:
         {"kind": kind, "floor": 0.05, "peak": 2.5, "growth": 2, "consolidation": 0.2, "rise": 0.3}
     )
     assert all(0.05 <= value <= 2.5 for value in values(schedule, cycle_steps=7, steps=97))
+
+
+def test_a_shift_begins_within_the_first_cycle() -> None:
+    plain, shifted = (values(ScheduleParams(kind="cyclic", floor=0.1, shift=shift)) for shift in (0.0, 0.3))
+    assert shifted[:-3] == plain[3:]
+
+
+def test_a_horizon_is_the_budget_of_what_falls_once() -> None:
+    ends = ScheduleParams(kind="cosine", floor=0.1, horizon=20)
+    assert values(ends, steps=40)[:20] == values(ScheduleParams(kind="cosine", floor=0.1), steps=20)
+    assert set(values(ends, steps=40)[20:]) == {0.1}
