@@ -20,6 +20,7 @@ from pipeline.runs import Run, Snapshot, save_snapshot
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
+from train.environment import prepare
 from train.history import Row, to_csv
 from train.losses import evaluate
 from train.recipes import initialise
@@ -81,11 +82,11 @@ def fit(
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
 
     Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
-    `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and `cpu_seconds`, the
-    process time of the updates without the evaluations. Raises Diverged (a UserError with `step` and `rate`) where the
-    loss or a weight is not finite.
+    `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and
+    `cpu_seconds`, the process time of the updates without the evaluations. Raises Diverged (a UserError with `step`
+    and `rate`) where the loss or a weight is not finite.
     """
-    torch.use_deterministic_algorithms(True)
+    prepare()
     initialise(net.to("cpu"), recipe.init, torch.Generator().manual_seed(seed))
     trainer = TimedTrainer(net.to(device), recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
@@ -123,7 +124,7 @@ def train_run(
     called with the cycle's number once that cycle can be resumed from. Raises UserError on divergence.
     """
     device = pick_device(config.train.device)
-    torch.use_deterministic_algorithms(True)
+    prepare()
     state = ResumableState(config, device, state_root)
     with state.locked():
         history, measures = _train(config, device, state, after_cycle)

@@ -4,71 +4,103 @@ Weight noise (Murray and Edwards 1994; An 1996): the gradient is taken at w + st
 to w. Activation noise: h + std rms(h) n. Dropout (Srivastava et al. 2014, in its inverted form): h m / (1 - q) with m
 1 with probability 1 - q, else 0. Both act on the hidden activations, the hook points named `hook_post`.
 
-All is drawn on the CPU from one generator, so that it does not depend on the device and its state can be kept.
+All is drawn on the CPU, from one generator a net, so that it depends neither on the device nor on how many nets are
+trained together, and its state can be kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
-from transformer_lens import HookedRootModule
+from jaxtyping import Float
+from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 
 from pipeline.errors import UserError
+from pipeline.nets import Net
+from pipeline.params import RecipeParams
+
+Draws = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""By hook point: what activation noise and what dropout are made of, stacked over nets. Empty where a thing is off."""
 
 
 @contextmanager
-def noisy_weights(weights: Iterable[nn.Parameter], std: float, generator: torch.Generator) -> Iterator[float]:
-    """Within, the weights are noisy; after, they are what they were, to the bit. Gives the length of the noise."""
-    chosen = list(weights)
-    kept = [weight.detach().clone() for weight in chosen]
-    square = 0.0
+def noisy_weights(
+    stacks: Sequence[Tensor], std: float, generators: Sequence[torch.Generator]
+) -> Iterator[Float[Tensor, " nets"]]:
+    """Within, the weights are noisy; after, they are what they were, to the bit. Gives each net's length of noise."""
+    kept = [stack.clone() for stack in stacks]
+    squares = []
     with torch.no_grad():
-        for weight in chosen:
-            noise = std * _rms(weight) * _normal(weight, generator)
-            square += float(noise.square().sum())
-            weight.add_(noise)
+        for stack in stacks:
+            rms = stack.flatten(1).square().mean(1).sqrt().view(-1, *[1] * (stack.ndim - 1))
+            noise = std * rms * _draw(torch.randn, stack.shape[1:], generators, stack.device)
+            squares.append(noise.flatten(1).square().sum(1))
+            stack.add_(noise)
     try:
-        yield square**0.5
+        yield torch.stack(squares).sum(0).sqrt()
     finally:
         with torch.no_grad():
-            for weight, value in zip(chosen, kept, strict=True):
-                weight.copy_(value)
+            for stack, value in zip(stacks, kept, strict=True):
+                stack.copy_(value)
 
 
-def add_noise(h: Tensor, std: float, generator: torch.Generator) -> Tensor:
+class ActivationNoise:
+    """What a recipe does to a net's hidden activations. Raises UserError where there are none."""
+
+    def __init__(self, net: Net, recipe: RecipeParams) -> None:
+        self.std, self.q = recipe.activation_noise, recipe.dropout
+        self.shapes: dict[str, torch.Size] = {}
+        if self.std is None and self.q is None:
+            return
+        with torch.no_grad():
+            _, cache = net.run_with_cache(torch.zeros(1, 2, dtype=torch.int64, device=next(net.parameters()).device))
+        self.shapes = {name: h.shape[1:] for name, h in cache.items() if name.rsplit(".", 1)[-1] == "hook_post"}
+        if not self.shapes:
+            raise UserError(f"{type(net).__name__} has no hook_post: it takes neither activation noise nor dropout")
+
+    def draws(self, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Draws:
+        """Fresh ones for `batch` pairs of each net."""
+        normal: dict[str, Tensor] = {}
+        uniform: dict[str, Tensor] = {}
+        for name, shape in self.shapes.items():
+            if self.std is not None:
+                normal[name] = _draw(torch.randn, (batch, *shape), generators, device)
+            if self.q is not None:
+                uniform[name] = _draw(torch.rand, (batch, *shape), generators, device)
+        return normal, uniform
+
+    @contextmanager
+    def on(self, net: Net, draws: Draws) -> Iterator[None]:
+        """Within, the hidden activations of `net` go through noise and dropout; the draws are those of one net."""
+        normal, uniform = draws
+
+        def apply(h: Tensor, hook: HookPoint) -> Tensor:
+            name = str(hook.name)
+            if self.std is not None:
+                h = add_noise(h, self.std, normal[name])
+            return h if self.q is None else drop(h, self.q, uniform[name])
+
+        with net.hooks(fwd_hooks=[(name, apply) for name in self.shapes]):
+            yield
+
+
+def add_noise(h: Tensor, std: float, normal: Tensor) -> Tensor:
     """h + std rms(h) n; the scale is a number here, not something to differentiate."""
-    return h + std * _rms(h) * _normal(h, generator)
+    return h + std * h.detach().square().mean().sqrt() * normal
 
 
-def drop(h: Tensor, q: float, generator: torch.Generator) -> Tensor:
+def drop(h: Tensor, q: float, uniform: Tensor) -> Tensor:
     """h m / (1 - q): the expectation is h; with q = 0 it is h itself."""
-    kept = torch.rand(h.shape, generator=generator).to(h.device) >= q
-    return torch.where(kept, h / (1 - q), 0.0)
+    return torch.where(uniform >= q, h / (1 - q), 0.0)
 
 
-@contextmanager
-def on_activations(net: HookedRootModule, changes: list[Callable[[Tensor], Tensor]]) -> Iterator[None]:
-    """Within, every hidden activation goes through `changes` in order. Raises UserError where the net has none."""
-    names = [name for name in net.hook_dict if name.rsplit(".", 1)[-1] == "hook_post"]
-    if not names:
-        raise UserError(f"{type(net).__name__} has no hook_post: it takes neither activation noise nor dropout")
-
-    def apply(h: Tensor, hook: HookPoint) -> Tensor:
-        for change in changes:
-            h = change(h)
-        return h
-
-    with net.hooks(fwd_hooks=[(name, apply) for name in names]):
-        yield
-
-
-def _rms(x: Tensor) -> Tensor:
-    return x.detach().square().mean().sqrt()
-
-
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator).to(like.device)
+def _draw(
+    sample: Callable[..., Tensor],
+    shape: Sequence[int],
+    generators: Sequence[torch.Generator],
+    device: torch.device,
+) -> Tensor:
+    return torch.stack([sample(tuple(shape), generator=generator) for generator in generators]).to(device)

@@ -1,13 +1,12 @@
-"""One update of a net by a recipe, in the order that every method below shares.
+"""One update of a net by a recipe, in the order that every method shares.
 
 noise on weights -> forward (noise and dropout on activations) -> loss + penalty -> backward -> weights as they were
--> transform of the gradients -> optimisers -> constraints
+-> train.update
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,17 +14,18 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pipeline.nets import Net
-from pipeline.params import GrokfastParams, PerpendicularParams, RecipeParams
-from train.constraints import constrain
-from train.grokfast import Grokfast
+from pipeline.params import RecipeParams
 from train.losses import loss_and_accuracy, training_loss
-from train.noise import add_noise, drop, noisy_weights, on_activations
-from train.perpendicular import Perpendicular
-from train.recipes import make_optimizers
+from train.noise import ActivationNoise, noisy_weights
 from train.regularizers import norm_penalty
+from train.update import Update
 
 MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", "activation_noise", "dropout")
 """Keys of a recipe that a step reports a number for, if the recipe names them; train.history says which number."""
+
+
+def measures_of(recipe: RecipeParams) -> tuple[str, ...]:
+    return tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
 
 
 class Trainer:
@@ -33,13 +33,11 @@ class Trainer:
 
     def __init__(self, net: Net, recipe: RecipeParams, seed: int) -> None:
         self.net, self.recipe = net, recipe
-        self.weights = list(net.parameters())
-        self.groups = net.parameter_groups()
-        self.optimizers = make_optimizers(net, recipe)
-        self.rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        self.update = Update(net.parameter_groups(), recipe, stacked=False)
+        self.rates = self.update.rates
         self.generator = torch.Generator().manual_seed(seed)
-        self.transform = _transform(recipe)
-        self.measures = tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
+        self.noise = ActivationNoise(net, recipe)
+        self.measures = measures_of(recipe)
 
     def step(
         self, pairs: Int[Tensor, "batch 2"], answers: Int[Tensor, " batch"], factor: float
@@ -50,7 +48,7 @@ class Trainer:
         """
         recipe, measured = self.recipe, dict.fromkeys(self.measures, 0.0)
         with ExitStack() as noise:
-            self._make_noise(noise, measured)
+            self._make_noise(noise, measured, len(pairs))
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
             loss = training_loss(recipe.loss, recipe.temperature, logits, answers)
@@ -58,55 +56,28 @@ class Trainer:
                 penalty = norm_penalty(residual, recipe.norm_penalty)
                 measured["norm_penalty"] = penalty.item()
                 loss = loss + penalty
-            for optimizer in self.optimizers:
-                optimizer.zero_grad(set_to_none=True)
+            self.update.clear()
             loss.backward()
-        if self.transform is not None:
-            measured["gradient"] = self.transform(self.weights)
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-            optimizer.step()
-        if recipe.constraints:
-            measured["constraints"] = constrain(self.groups, recipe.constraints)
+        measured |= {name: value.item() for name, value in self.update(factor).items()}
         return *loss_and_accuracy(logits.detach(), answers), measured
 
-    def _make_noise(self, stack: ExitStack, measured: dict[str, float]) -> None:
-        recipe = self.recipe
+    def _make_noise(self, stack: ExitStack, measured: dict[str, float], batch: int) -> None:
+        recipe, generators = self.recipe, [self.generator]
         if recipe.weight_noise is not None:
-            length = stack.enter_context(noisy_weights(self.weights, recipe.weight_noise, self.generator))
-            measured["weight_noise"] = length
-        changes = []
-        if recipe.activation_noise is not None:
-            measured["activation_noise"] = recipe.activation_noise
-            changes.append(partial(add_noise, std=recipe.activation_noise, generator=self.generator))
-        if recipe.dropout is not None:
-            measured["dropout"] = recipe.dropout
-            changes.append(partial(drop, q=recipe.dropout, generator=self.generator))
-        if changes:
-            stack.enter_context(on_activations(self.net, changes))
+            weights = [weight.detach()[None] for weight in self.net.parameters()]
+            lengths = stack.enter_context(noisy_weights(weights, recipe.weight_noise, generators))
+            measured["weight_noise"] = lengths.item()
+        if not self.noise.shapes:
+            return
+        measured |= {n: getattr(recipe, n) for n in ("activation_noise", "dropout") if n in self.measures}
+        draws = self.noise.draws(batch, generators, next(self.net.parameters()).device)
+        normal, uniform = ({name: value[0] for name, value in part.items()} for part in draws)
+        stack.enter_context(self.noise.on(self.net, (normal, uniform)))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the weights that the next step depends on."""
-        return {
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(),
-            "transform": {} if self.transform is None else self.transform.state_dict(),
-        }
+        return {"update": self.update.state_dict(), "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(values)
+        self.update.load_state_dict(state["update"])
         self.generator.set_state(state["generator"])
-        if self.transform is not None:
-            self.transform.load_state_dict(state["transform"], self.weights[0].device)
-
-
-def _transform(recipe: RecipeParams) -> Grokfast | Perpendicular | None:
-    match recipe.gradient:
-        case GrokfastParams() as params:
-            return Grokfast(params)
-        case PerpendicularParams() as params:
-            return Perpendicular(params)
-        case None:
-            return None
