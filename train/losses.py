@@ -33,13 +33,23 @@ def log_stable(x: Tensor) -> Tensor:
     return torch.where(x >= 0, torch.log1p(x.clamp(min=0)), -torch.log1p((-x).clamp(min=0)))
 
 
+def is_plain(kind: str, temperature: float) -> bool:
+    """Whether the training loss is the cross-entropy that is also measured."""
+    return kind == "cross_entropy" and temperature == 1.0
+
+
 @torch.no_grad()
 def evaluate(net: nn.Module, pairs: Int[Tensor, "n 2"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
     """Cross-entropy (float64, nats) and accuracy of a net."""
-    return loss_and_accuracy(net(pairs), answers)
+    logits = net(pairs)
+    return cross_entropy(logits, answers).item(), accuracy(logits, answers).item()
 
 
-def loss_and_accuracy(logits: Float[Tensor, "n p"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
-    """Mean cross-entropy in nats, by float64 log-softmax, and the share of right answers, counted as integers."""
-    loss = F.cross_entropy(logits.double(), answers).item()
-    return loss, int((logits.argmax(dim=1) == answers).sum()) / len(answers)
+def cross_entropy(logits: Float[Tensor, "n answers"], answers: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Mean, in nats, by float64 log-softmax."""
+    return F.cross_entropy(logits.double(), answers)
+
+
+def accuracy(logits: Float[Tensor, "n answers"], answers: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """The share of right answers, counted as integers."""
+    return (logits.argmax(dim=1) == answers).sum().double() / answers.shape[0]

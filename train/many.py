@@ -25,7 +25,7 @@ from train.divergence import Diverged
 from train.environment import prepare
 from train.history import Row
 from train.loop import Budget, fit
-from train.losses import training_loss
+from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ActivationNoise, Draws, noisy_weights
 from train.recipes import initialise
 from train.regularizers import norm_penalty
@@ -56,8 +56,8 @@ class _Objective(nn.Module):
 
     def forward(
         self, pairs: Int[Tensor, "batch 2"], answers: Int[Tensor, " batch"], draws: Draws
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss with penalty, logits, and the penalty alone."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Loss with penalty, loss without, penalty, and the logits."""
         with self.noise.on(self.net, draws):
             residual = self.net.residual(pairs)
         logits = self.net.readout(residual)
@@ -65,7 +65,7 @@ class _Objective(nn.Module):
         penalty = loss.new_zeros(())
         if self.recipe.norm_penalty is not None:
             penalty = norm_penalty(residual, self.recipe.norm_penalty)
-        return loss + penalty, logits, penalty
+        return loss + penalty, loss, penalty, logits
 
 
 class ManyTrainer:
@@ -105,20 +105,23 @@ class ManyTrainer:
                 context = noisy_weights(weights, recipe.weight_noise, self.generators)
                 measured["weight_noise"] = noise.enter_context(context)
             draws = self.noise.draws(pairs.shape[1], self.generators, device)
-            losses, logits, penalties = vmap(self._objective)(self.stacks, pairs, answers, draws)
+            objectives, losses, penalties, logits = vmap(self._objective)(self.stacks, pairs, answers, draws)
             self.update.clear()
-            losses.sum().backward()
+            objectives.sum().backward()
         if recipe.norm_penalty is not None:
             measured["norm_penalty"] = penalties.detach()
         for name in ("activation_noise", "dropout"):
             if name in self.measures:
                 measured[name] = torch.full_like(losses.detach(), getattr(recipe, name))
         measured |= self.update(factor)
-        return *vmap(_loss_and_accuracy)(logits.detach(), answers), measured
+        logits = logits.detach()
+        if not is_plain(recipe.loss, recipe.temperature):
+            losses = vmap(cross_entropy)(logits, answers)
+        return losses.detach(), vmap(accuracy)(logits, answers), measured
 
     def _objective(
         self, weights: Mapping[str, Tensor], pairs: Tensor, answers: Tensor, draws: Draws
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         named = {f"net.{name}": weight for name, weight in weights.items()}
         return functional_call(self.objective, named, (pairs, answers, draws))
 
@@ -162,7 +165,7 @@ def fit_many(
     evaluation, and ends their training by True. A net that diverges ends there, and the others go on.
     """
     prepare()
-    at_once = at_once or _fitting(config, task, train_fraction, batch_size, torch.device(device))
+    at_once = at_once or fitting(config, task, train_fraction, batch_size, torch.device(device))
     if at_once == 1:
         return [
             _fit_alone(config, task, recipe, budget, seed, train_fraction, batch_size, stop_when, device)
@@ -267,11 +270,10 @@ def _stacked(batches: Sequence[Batches]) -> tuple[Int[Tensor, "nets batch 2"], I
 
 
 def _loss_and_accuracy(logits: Float[Tensor, "n answers"], answers: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
-    loss = nn.functional.cross_entropy(logits.double(), answers)
-    return loss, (logits.argmax(dim=1) == answers).sum().double() / answers.shape[0]
+    return cross_entropy(logits, answers), accuracy(logits, answers)
 
 
-def _fitting(config: NetConfig, task: Task, train_fraction: float, batch_size: int | None, device: torch.device) -> int:
+def fitting(config: NetConfig, task: Task, train_fraction: float, batch_size: int | None, device: torch.device) -> int:
     """How many nets' hidden activations fit the working set, for a training batch; one at least."""
     with torch.no_grad():
         _, cache = build_net(config).run_with_cache(torch.zeros(1, 2, dtype=torch.int64))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.nets import Net
 from pipeline.params import RecipeParams
-from train.losses import loss_and_accuracy, training_loss
+from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ActivationNoise, noisy_weights
 from train.regularizers import norm_penalty
 from train.update import Update
@@ -51,7 +51,7 @@ class Trainer:
             self._make_noise(noise, measured, len(pairs))
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
-            loss = training_loss(recipe.loss, recipe.temperature, logits, answers)
+            loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)
             if recipe.norm_penalty is not None:
                 penalty = norm_penalty(residual, recipe.norm_penalty)
                 measured["norm_penalty"] = penalty.item()
@@ -59,7 +59,10 @@ class Trainer:
             self.update.clear()
             loss.backward()
         measured |= {name: value.item() for name, value in self.update(factor).items()}
-        return *loss_and_accuracy(logits.detach(), answers), measured
+        logits = logits.detach()
+        measured_already = is_plain(recipe.loss, recipe.temperature)
+        nats = entropy.item() if measured_already else cross_entropy(logits, answers).item()
+        return nats, accuracy(logits, answers).item(), measured
 
     def _make_noise(self, stack: ExitStack, measured: dict[str, float], batch: int) -> None:
         recipe, generators = self.recipe, [self.generator]
