@@ -48,6 +48,12 @@ def make_optimizers(
     return [_make(weights, chosen[name], stacked) for name, weights in groups.items() if weights]
 
 
+def decays(recipe: RecipeParams) -> bool:
+    """Whether any of its optimisers has weight decay."""
+    optimizers = (recipe.optimizer, recipe.embeddings, recipe.readout)
+    return any(params is not None and params.weight_decay > 0 for params in optimizers)
+
+
 def _make(weights: Sequence[nn.Parameter], params: AdamWParams | MuonParams | LionParams, stacked: bool) -> Optimizer:
     match params:
         case AdamWParams():

@@ -17,6 +17,7 @@ from pipeline.nets import Net
 from pipeline.params import RecipeParams
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ActivationNoise, noisy_weights
+from train.recipes import decays
 from train.regularizers import norm_penalty
 from train.update import Update
 
@@ -25,7 +26,9 @@ MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", "activati
 
 
 def measures_of(recipe: RecipeParams) -> tuple[str, ...]:
-    return tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
+    """The measures that a step of the recipe reports, in their order."""
+    named = tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
+    return ("weight_decay", *named) if decays(recipe) else named
 
 
 class Trainer:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.params import GrokfastParams, PerpendicularParams, RecipeParams
 from train.constraints import constrain
 from train.grokfast import Grokfast
 from train.perpendicular import Perpendicular
-from train.recipes import make_optimizers
+from train.recipes import decays, make_optimizers
 
 
 class Update:
@@ -28,6 +30,7 @@ class Update:
         self.weights = [weight for weights in groups.values() for weight in weights]
         self.optimizers = make_optimizers(groups, recipe, stacked)
         self.rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        self.decays = decays(recipe)
         self.transform = _transform(recipe)
         self.stack: Callable[[Tensor], Tensor] = (lambda t: t.detach()) if stacked else (lambda t: t.detach()[None])
         self.stacks = {name: [self.stack(weight) for weight in weights] for name, weights in groups.items()}
@@ -46,10 +49,23 @@ class Update:
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
+        if self.decays:
+            measured["weight_decay"] = self._decay()
+        for optimizer in self.optimizers:
             optimizer.step()
         if self.recipe.constraints:
             measured["constraints"] = constrain(self.stacks, self.recipe.constraints)
         return measured
+
+    def _decay(self) -> Float[Tensor, " nets"]:
+        """How far weight decay alone is about to move each net: the length of lr * weight_decay * w over all w."""
+        moved = [
+            (group["lr"] * group["weight_decay"]) ** 2 * self.stack(weight).flatten(1).square().sum(1)
+            for optimizer in self.optimizers
+            for group in optimizer.param_groups
+            for weight in group["params"]
+        ]
+        return torch.stack(moved).sum(0).sqrt()
 
     def state_dict(self) -> dict[str, Any]:
         return {

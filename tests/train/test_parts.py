@@ -22,6 +22,7 @@ from train.losses import accuracy, cross_entropy, log_stable, training_loss
 from train.perpendicular import Perpendicular
 from train.recipes import initialise, make_optimizers
 from train.regularizers import norm_penalty
+from train.update import Update
 
 RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 
@@ -197,3 +198,13 @@ def test_temperature_multiplies_the_logits() -> None:
     loss = training_loss("cross_entropy", math.log(3.0), logits, torch.tensor([1]))
     assert loss.item() == pytest.approx(math.log(4 / 3))
     assert loss.dtype == torch.float64
+
+
+def test_the_decay_that_is_reported_is_the_decay_that_is_done() -> None:
+    """Without a gradient AdamW leaves nothing but lr * weight_decay * w, at half the rate half of it."""
+    weight = nn.Parameter(torch.tensor([[3.0, 4.0]]))
+    update = Update({"matrices": [weight]}, RECIPES["standard"], stacked=False)
+    weight.grad = torch.zeros(1, 2)
+    measured = update(0.5)
+    assert measured["weight_decay"].tolist() == pytest.approx([0.5 * 0.001 * 5.0])
+    assert (weight.detach() - torch.tensor([[3.0, 4.0]])).norm().item() == pytest.approx(0.0025, rel=1e-3)
