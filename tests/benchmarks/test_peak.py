@@ -31,6 +31,7 @@ def test_work_is_that_of_the_products() -> None:
         ("aten::embedding_dense_backward", "look-up"),
         ("aten::fill_", "memory"),
         ("Optimizer.step#Muon.step", "optimiser"),
+        ("aten::mul", "arithmetic"),
         ("aten::frobnicate", "other"),
     ],
 )
