@@ -49,7 +49,7 @@ def ways(
     def one_by_one() -> None:
         for seed in range(nets):
             net = build_net(config)
-            fit(net, task, recipe, steps, steps, seed, steps, train_fraction=FRACTION, device=device)
+            fit(net, task, recipe, budget, seed, train_fraction=FRACTION, device=device)
 
     def together() -> None:
         fit_many(config, task, recipe, budget, range(nets), train_fraction=FRACTION, device=device)

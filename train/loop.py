@@ -69,14 +69,12 @@ def fit(
     net: Net,
     task: Task,
     recipe: RecipeParams,
-    steps: int,
-    cycle_steps: int,
+    budget: Budget,
     seed: int,
-    evaluate_every: int,
+    *,
+    train_fraction: float,
     batch_size: int | None = None,
     stop_when: Callable[[Row], bool] | None = None,
-    *,
-    train_fraction: float = 0.3,
     device: torch.device | str = "cpu",
 ) -> list[Row]:
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
@@ -91,7 +89,7 @@ def fit(
     trainer = TimedTrainer(net.to(device), recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
     history: list[Row] = []
-    for row in train_steps(trainer, batches, Budget(steps, cycle_steps, evaluate_every)):
+    for row in train_steps(trainer, batches, budget):
         history.append({**row, "samples": trainer.samples, "cpu_seconds": trainer.cpu_seconds})
         if stop_when is not None and stop_when(history[-1]):
             break

@@ -198,20 +198,17 @@ def _fit_alone(
         accuracy = row["test_accuracy"]
         return accuracy is not None and stop_when is not None and stop_when(row["step"], torch.tensor([accuracy]))
 
-    steps, cycle_steps, every = budget.steps, budget.cycle_steps, budget.evaluate_every
     diverged = None
     try:
         fit(
             net,
             task,
             recipe,
-            steps,
-            cycle_steps,
+            budget,
             seed,
-            every,
-            batch_size,
-            collect,
             train_fraction=train_fraction,
+            batch_size=batch_size,
+            stop_when=collect,
             device=device,
         )
     except Diverged as error:

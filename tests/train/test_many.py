@@ -50,7 +50,7 @@ def agree(config: NetConfig, recipe: RecipeParams, many: list[Fitted], batch_siz
     tolerance, compared = (MUON_TOLERANCE, MUON_STEPS) if muon else (TOLERANCE, 12)
     for fitted in many:
         net = build_net(config)
-        alone = fit(net, TASK, recipe, 12, 4, fitted.seed, 4, batch_size, train_fraction=0.5)
+        alone = fit(net, TASK, recipe, BUDGET, fitted.seed, train_fraction=0.5, batch_size=batch_size)
         assert len(fitted.history) == len(alone) == 12
         for own, row in zip(fitted.history[:compared], alone[:compared], strict=True):
             assert {key: own[key] for key in ("step", "cycle", "lr")} == {k: row[k] for k in ("step", "cycle", "lr")}
