@@ -6,7 +6,7 @@ ones among them. The share is work / (CPU time x peak). Where the time goes is s
 of operator. CPU time adds up over threads; run it with one, where waiting threads do not count as work.
 
     recipe        as it is
-    bfloat16      the same, with float32 products carried out in bfloat16 where the processor can
+    bfloat16      the same with train.matmul_precision = medium: products in bfloat16 where the processor can
 
   python -m benchmarks.peak --protocols P2 --recipes standard,muon_radial
 """
@@ -84,30 +84,24 @@ def times_by_kind(step: Callable[[], object], repeats: int) -> dict[str, float]:
     return {kind: total / whole for kind, total in sorted(totals.items(), key=lambda item: -item[1])}
 
 
-def step_of(protocol: Protocol, recipe: RecipeParams) -> Callable[[], object]:
+def step_of(protocol: Protocol, recipe: RecipeParams, matmul: str) -> Callable[[], object]:
     """A training step of the race, on seed 0."""
     net = build_net(protocol.net)
     initialise(net, recipe.init, torch.Generator().manual_seed(0))
-    trainer = Trainer(net, recipe, 0)
+    trainer = Trainer(net, recipe, 0, matmul)
     batches = Batches(Data.of(protocol.task, protocol.fraction, 0), protocol.batch, 0)
     return lambda: trainer.step(*batches.next(), 1.0)
 
 
-def report(name: str, step: Callable[[], object], peak: float, repeats: int) -> str:
+def report(protocol: Protocol, name: str, recipe: RecipeParams, peak: float, repeats: int) -> str:
     """One row: milliseconds as it is and in bfloat16, work, shares."""
-    work = work_of(step)
-    plain, fast = (f"{name}", f"{name}, bfloat16")
-
-    def in_bfloat16() -> None:
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
-        step()
-        torch.backends.mkldnn.matmul.fp32_precision = "none"  # type: ignore[attr-defined]
-
-    costs = take_turns({plain: step, fast: in_bfloat16}, repeats, lambda: None)
-    seconds, faster = (median(cost.cpu for cost in costs[variant]) for variant in (plain, fast))
-    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in times_by_kind(step, repeats).items())
+    plain, fast = (step_of(protocol, recipe, matmul) for matmul in ("highest", "medium"))
+    work = work_of(plain)
+    costs = take_turns({"plain": plain, "fast": fast}, repeats, lambda: None)
+    seconds, faster = (median(cost.cpu for cost in costs[variant]) for variant in ("plain", "fast"))
+    shares = ", ".join(f"{kind} {share:.0%}" for kind, share in times_by_kind(plain, repeats).items())
     cells = [f"{1e3 * seconds:.1f}", f"{work / 1e9:.2f}", f"{work / seconds / peak:.0%}", f"{seconds / faster:.2f}"]
-    return f"| {name} | {' | '.join(cells)} | {shares} |"
+    return f"| {protocol.name} {name} | {' | '.join(cells)} | {shares} |"
 
 
 HEADER = """\
@@ -131,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.protocols:
         protocol = PROTOCOLS[name]
         for recipe, chosen in choose(protocol.recipes(), options.recipes).items():
-            print(report(f"{name} {recipe}", step_of(protocol, chosen), peak, options.repeats), flush=True)
+            print(report(protocol, recipe, chosen, peak, options.repeats), flush=True)
     return 0
 
 

@@ -1,9 +1,11 @@
-"""How torch is set up for training: the same bytes every time, and memory that is kept instead of given back."""
+"""How torch is set up for training: the same bytes every time, memory that is kept, and how exact products are."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -26,3 +28,17 @@ def prepare() -> None:
         if hasattr(libc, "mallopt"):
             libc.mallopt(M_MMAP_THRESHOLD, KEPT)
             libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+@contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """Within, float32 matrix products are as exact as torch.set_float32_matmul_precision says, and after as before.
+
+    medium lets a processor that can (Intel AMX or AVX512-BF16, a GPU's tensor cores) multiply in bfloat16.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -148,7 +148,7 @@ def _train(
     budget = Budget(params.steps, params.cycle_steps, params.evaluate_every)
     net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
     initialise(net, config.recipe.init, torch.Generator().manual_seed(params.seed))
-    trainer = Trainer(net.to(device), config.recipe, params.seed)
+    trainer = Trainer(net.to(device), config.recipe, params.seed, params.matmul_precision)
     data = Data.of(config.task.task(), config.task.train_fraction, params.seed, device)
     batches = Batches(data, params.batch_size, params.seed)
     history: list[Row] = []

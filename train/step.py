@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.nets import Net
 from pipeline.params import RecipeParams
+from train.environment import matmul_precision
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ActivationNoise, noisy_weights
 from train.recipes import decays
@@ -32,10 +33,13 @@ def measures_of(recipe: RecipeParams) -> tuple[str, ...]:
 
 
 class Trainer:
-    """A net, a recipe, and all the state that carrying it out leaves between steps."""
+    """A net, a recipe, and all the state that carrying it out leaves between steps.
 
-    def __init__(self, net: Net, recipe: RecipeParams, seed: int) -> None:
-        self.net, self.recipe = net, recipe
+    `matmul` is how exact the products of forward and backward are: train.environment.matmul_precision.
+    """
+
+    def __init__(self, net: Net, recipe: RecipeParams, seed: int, matmul: str = "highest") -> None:
+        self.net, self.recipe, self.matmul = net, recipe, matmul
         self.update = Update(net.parameter_groups(), recipe, stacked=False)
         self.rates = self.update.rates
         self.generator = torch.Generator().manual_seed(seed)
@@ -50,8 +54,9 @@ class Trainer:
         Returns cross-entropy and accuracy of the forward pass it was computed from, and the measures of what is on.
         """
         recipe, measured = self.recipe, dict.fromkeys(self.measures, 0.0)
-        with ExitStack() as noise:
-            self._make_noise(noise, measured, len(pairs))
+        with ExitStack() as around:
+            around.enter_context(matmul_precision(self.matmul))
+            self._make_noise(around, measured, len(pairs))
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
             loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)

@@ -15,6 +15,7 @@ from train.data import Batches, Data
 from train.divergence import Diverged
 from train.history import Row
 from train.loop import Budget, fit, train_run
+from train.step import Trainer
 
 RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 TASK = ModularTask(11)
@@ -125,3 +126,17 @@ def test_batches_are_a_pass_over_all_pairs_without_repetition() -> None:
     assert torch.equal(full[0], data.train_pairs)
     with pytest.raises(UserError, match="batch_size = 13: there are 12 training pairs"):
         Batches(data, 13, 0)
+
+
+def test_the_precision_of_products_is_that_of_the_step_alone() -> None:
+    """Seen from within a forward pass; afterwards, even after an error, it is what it was."""
+    seen: list[str] = []
+    net = small_net()
+    net.unembed.register_forward_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
+    data = Data.of(TASK, 0.5, 0)
+    for matmul in ("medium", "highest"):
+        Trainer(net, RECIPES["standard"], 0, matmul).step(data.train_pairs, data.train_answers, 1.0)
+    assert seen == ["medium", "highest"]
+    with pytest.raises(IndexError):
+        Trainer(net, RECIPES["standard"], 0, "medium").step(data.train_pairs + 100, data.train_answers, 1.0)
+    assert torch.get_float32_matmul_precision() == "highest"
