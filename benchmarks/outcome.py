@@ -130,7 +130,7 @@ def hold_cell(outcomes: Sequence[Outcome]) -> str:
     asked = [outcome for outcome in outcomes if outcome.says_whether_it_held]
     holds = [outcome.hold for outcome in asked if outcome.hold is not None]
     if not holds:
-        return f"0/{len(asked)}" if asked else "-"
+        return f"0/{len(asked)}" if len(asked) == len(outcomes) else "-"
     still = sum(hold.kept for hold in holds)
     return f"{still}/{len(asked)} (lowest {math.floor(min(hold.lowest for hold in holds) * 1e4) / 1e4:.2%})"
 

@@ -101,7 +101,7 @@ def test_hold_counts_the_runs_that_never_got_there_as_not_held() -> None:
     holds = [with_hold(Hold(1, 10, 1.0, 1.0)), with_hold(Hold(1, 10, 0.98769, 0.99)), with_hold(None)]
     assert hold_cell(holds) == "1/3 (lowest 98.76%)"
     not_asked = replace(holds[0], hold=None)
-    assert hold_cell([not_asked]) == "-"
+    assert hold_cell([not_asked]) == hold_cell([not_asked, with_hold(None)]) == "-"
     assert hold_cell([*holds, not_asked]) == "1/3 (lowest 98.76%)"
 
 
