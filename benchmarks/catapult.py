@@ -114,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if (options.out is None) == (options.table is None):
         raise UserError("give --out FILE to run the experiment, or --table FILE to read one that was run")
+    if options.smallest and options.out is None:
+        raise UserError("--smallest trains nets: give --out FILE with it")
     numbers = (options.trials, options.tuning_seeds, options.confirming_seeds, options.seeds)
     if min(numbers) < 1:
         raise UserError("--trials, --tuning-seeds, --confirming-seeds, --seeds: give whole numbers, 1 or more")

@@ -2,8 +2,8 @@
 
 A seed draws the split, the initial weights and the order of the batches, the same for every recipe. Steps, samples and
 CPU seconds (of this process, evaluations not counted) run to the first evaluation at 95, 99 and 100% test accuracy.
-Medians and ranges are over all seeds: a run that does not get there within the budget, or diverges, is a failure and
-counts as infinitely far.
+Medians and ranges are over all seeds: a run that does not get there within the budget, or diverges before, is a
+failure and counts as infinitely far.
 
 With --hold, a run that reaches 100% at step s goes on under its own schedule to step 10 s, and has held where it is
 at 100% there; `lowest` is the worst accuracy on the way, over all seeds, looked at every tenth step.
@@ -77,6 +77,8 @@ def race(
         for point in points or run(protocol, recipe, seed):
             if point.test_accuracy == 1.0 and all(before.test_accuracy < 1.0 for before in history):
                 end = HOLD * point.step if hold else point.step
+            if point.step > end:
+                break
             history.append(point)
             if point.step >= end:
                 break
@@ -140,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.protocol is None:
         raise UserError(f"--protocol is missing: choose one of {', '.join(PROTOCOLS)}, or give --table")
-    if options.seeds < 1:
-        raise UserError(f"--seeds = {options.seeds}: give a whole number, 1 or more")
+    if options.seeds < 1 or options.first < 0:
+        raise UserError(f"--seeds = {options.seeds}, --first = {options.first}: give 1 or more, and 0 or more")
     protocol = PROTOCOLS[options.protocol].changed(options.fraction, options.steps, options.p, options.operation)
     seeds = range(options.first, options.first + options.seeds)
     outcomes = race_all(protocol, choose(protocol.recipes(), options.recipes), seeds, options.hold, options.out)

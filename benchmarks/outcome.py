@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from statistics import median
 from typing import Any, Literal
 
+from pipeline.errors import UserError
 from pipeline.params import RecipeParams
 
 LEVELS = (0.95, 0.99, 1.0)
@@ -84,9 +85,12 @@ class Outcome:
     @classmethod
     def of(cls, record: dict[str, Any]) -> Outcome:
         values = dict(record)
-        values["reached"] = tuple(point and Point(**point) for point in values["reached"])
-        values["hold"] = values["hold"] and Hold(**values["hold"])
-        return cls(**{field.name: values[field.name] for field in fields(cls)})
+        try:
+            values["reached"] = tuple(point and Point(**point) for point in values["reached"])
+            values["hold"] = values["hold"] and Hold(**values["hold"])
+            return cls(**{field.name: values[field.name] for field in fields(cls)})
+        except (KeyError, TypeError) as error:
+            raise UserError(f"a record is not of a race ({error}); give a file of benchmarks.grokking --out") from None
 
 
 def digest_of(recipe: RecipeParams) -> str:

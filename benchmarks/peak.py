@@ -35,11 +35,11 @@ from train.step import Trainer
 
 KINDS: dict[str, tuple[str, ...]] = {
     "products": ("mm", "addmm", "bmm", "baddbmm", "linear", "mkldnn"),
-    "loss": ("_log_softmax", "nll", "argmax", "eq", "logsumexp"),
+    "loss": ("softplus", "logsumexp", "exp", "log", "amax", "argmax", "eq"),
     "activations": ("gelu", "relu", "threshold", "clamp_min", "softmax", "layer_norm"),
     "look-up": ("embedding", "index", "gather", "scatter", "put", "select_backward"),
-    "memory": ("copy_", "fill_", "zero_", "empty", "clone", "cat", "to", "_to_copy"),
-    "optimiser": ("Optimizer", "lerp", "addcdiv", "addcmul", "sqrt"),
+    "memory": ("copy_", "fill_", "zero_", "empty", "clone", "cat", "to"),
+    "optimiser": ("Optimizer", "foreach", "lerp", "addcdiv", "addcmul", "sqrt"),
     "arithmetic": ("add", "mul", "div", "sub", "sum", "pow", "where", "square", "mean", "linalg_vector_norm", "neg"),
 }
 """Kinds of operators by how their names begin; the rest is `other`. The first that fits counts."""
@@ -67,7 +67,7 @@ def work_of(step: Callable[[], object]) -> int:
 
 def kind_of(operator: str) -> str:
     """The kind of an operator of the profiler, such as aten::mm."""
-    name = operator.removeprefix("aten::")
+    name = operator.removeprefix("aten::").removeprefix("native_").lstrip("_")
     return next((kind for kind, names in KINDS.items() if name.startswith(names)), "other")
 
 

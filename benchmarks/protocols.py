@@ -1,7 +1,8 @@
 """The races: task, train fraction, net and batch of each, where its recipes are, and the published results to beat.
 
-Recipes are data with the same names in every race: P2 is the default task of params.yaml and takes those that are
-there; P1 and P3 have a file each in benchmarks/recipes. The files say where a recipe comes from and how it was tuned.
+Recipes are data with the same names in every race (P3 has some of them): P2 is the default task of params.yaml and
+takes those that are there; P1 and P3 have a file each in benchmarks/recipes. The files say where a recipe comes from
+and how it was tuned.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Protocol:
             raise UserError(
                 f"fraction = {fraction}, steps = {steps}: give a share between 0 and 1, and at least one step"
             )
+        if int(fraction * (p or self.task.p) ** 2) < 1:
+            raise UserError(f"fraction = {fraction}: not one pair; raise it")
         task = ModularTask(p or self.task.p, cast(Operation, operation or self.task.operation))
         alphabets = {name: task.p for name in ("p", "n_left", "n_right", "n_answers") if hasattr(self.net, name)}
         net = config_from({**describe(self.net), **alphabets})

@@ -39,6 +39,7 @@ from pipeline.params import RecipeBook, RecipeParams, load_checked
 from pipeline.progress import Progress
 from train.data import Data
 from train.divergence import refuse_divergence
+from train.environment import prepare
 from train.losses import evaluate, training_loss
 from train.recipes import initialise
 from train.regularizers import norm_penalty
@@ -204,6 +205,7 @@ def impose(net: Net, targets: Sequence[float]) -> None:
 
 def train(pairing: Pairing, arm: Arm, seed: int, imposed: Sequence[Sequence[float]]) -> tuple[Run, list[list[float]]]:
     """One run, and the lengths of its matrices after every step. Raises Diverged."""
+    prepare()
     protocol = PROTOCOLS[pairing.protocol]
     recipe = pairing.recipe_of(arm)
     net = build_net(protocol.net)
@@ -261,8 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="append every run to this file, and leave out what is there already")
     parser.add_argument("--table", type=Path, help="write the table to this file too")
     options = parser.parse_args(arguments)
-    if options.seeds < 1:
-        raise UserError(f"--seeds = {options.seeds}: give a whole number, 1 or more")
+    if options.seeds < 1 or options.first < 0:
+        raise UserError(f"--seeds = {options.seeds}, --first = {options.first}: give 1 or more, and 0 or more")
     torch.set_num_threads(1)
     chosen = [pairing for pairing in PAIRINGS if options.protocol in (None, pairing.protocol)]
     seeds = range(options.first, options.first + options.seeds)

@@ -64,7 +64,7 @@ SCHEDULE_KEYS: dict[str, tuple[str, ...]] = {
     "triangular": ("floor", "peak", "rise", "growth", "shift"),
     "catapult": ("floor", "peak", "hot", "growth", "shift"),
 }
-"""What each kind of schedule reads, beside `warmup_steps`, `consolidation` and `horizon`; the others it ignores."""
+"""What each kind reads beside `warmup_steps`, `consolidation` (which reads `floor`) and `horizon`; not the others."""
 
 
 class ScheduleParams(Params):
@@ -72,8 +72,9 @@ class ScheduleParams(Params):
 
     `peak` is where a cycle starts or culminates, in units of the recipe's rate, so above 1 it exceeds the rate that
     `constant` would hold. Cycle i is train.cycle_steps * growth^i steps long, and the first begins at its share
-    `shift`. The last `consolidation` share of the budget falls to `floor`; the budget is `horizon` steps, or all of
-    the training where that is null. All kinds rise linearly over the first `warmup_steps`.
+    `shift`; snapshots and the column `cycle` count train.cycle_steps alone. The last `consolidation` share of the
+    budget falls to `floor`; the budget is `horizon` steps, or all of the training where that is null. All kinds rise
+    linearly over the first `warmup_steps`.
     """
 
     kind: Literal["constant", "cosine", "one_cycle", "cyclic", "triangular", "catapult"] = Field(

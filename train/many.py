@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from pipeline.errors import UserError
 from pipeline.nets import Net, NetConfig, build_net
 from pipeline.params import RecipeParams
 from pipeline.tasks import Task
@@ -27,7 +28,7 @@ from train.environment import prepare
 from train.history import Row
 from train.loop import Budget, fit
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
-from train.noise import ActivationNoise, Draws, noisy_weights
+from train.noise import ActivationNoise, Draws, noise_generators, noisy_weights
 from train.recipes import initialise
 from train.regularizers import norm_penalty
 from train.schedules import multiplier
@@ -89,7 +90,7 @@ class ManyTrainer:
         self.stacks = stacks
         self.update = Update(groups, recipe, stacked=True)
         self.rates = self.update.rates
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.generators = noise_generators(seeds)
         self.noise = ActivationNoise(template, recipe)
         self.measures = measures_of(recipe)
         self.template, self.objective = template, _Objective(template, recipe, self.noise)
@@ -165,19 +166,19 @@ def fit_many(
     `stop_when` sees the step and the test accuracies of those nets trained together that have not diverged, at every
     evaluation, and ends their training by True. A net that diverges ends there, and the others go on.
     """
+    if at_once is not None and at_once < 1:
+        raise UserError(f"at_once = {at_once}: give a whole number, 1 or more, or None")
     prepare()
     at_once = at_once or fitting(config, task, train_fraction, batch_size, torch.device(device))
-    if at_once == 1:
-        return [
-            _fit_alone(config, task, recipe, budget, seed, train_fraction, batch_size, stop_when, device)
-            for seed in seeds
-        ]
-    groups = [seeds[i : i + at_once] for i in range(0, len(seeds), at_once)]
-    return [
-        fitted
-        for group in groups
-        for fitted in _fit_group(config, task, recipe, budget, group, train_fraction, batch_size, stop_when, device)
-    ]
+    fits: list[Fitted] = []
+    for group in (seeds[i : i + at_once] for i in range(0, len(seeds), at_once)):
+        if len(group) == 1:
+            fits.append(
+                _fit_alone(config, task, recipe, budget, group[0], train_fraction, batch_size, stop_when, device)
+            )
+        else:
+            fits += _fit_group(config, task, recipe, budget, group, train_fraction, batch_size, stop_when, device)
+    return fits
 
 
 def _fit_alone(

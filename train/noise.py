@@ -26,6 +26,11 @@ Draws = tuple[dict[str, Tensor], dict[str, Tensor]]
 """By hook point: what activation noise and what dropout are made of, stacked over nets. Empty where a thing is off."""
 
 
+def noise_generators(seeds: Sequence[int]) -> list[torch.Generator]:
+    """One a net, and not the stream that its initial weights are drawn from: noise like those would only scale them."""
+    return [torch.Generator().manual_seed(seed ^ 0x9E3779B9) for seed in seeds]
+
+
 @contextmanager
 def noisy_weights(
     stacks: Sequence[Tensor], std: float, generators: Sequence[torch.Generator]

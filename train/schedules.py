@@ -25,7 +25,7 @@ def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) 
     Cycle i, from 0, is cycle_steps * growth^i long; at step 0 the share `shift` of the first is over. A linear
     warm-up multiplies all. The last `consolidation` of the budget falls from where it begins (at most 1) to floor
     along half a cosine; what came before counts as the whole budget for cosine and one_cycle. Past the budget, what
-    falls once stays at floor and cycles go on.
+    falls once stays at floor and cycles go on, unless a consolidation has ended them.
     """
     steps = params.horizon or steps
     begin = steps - round(params.consolidation * steps)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from pipeline.nets import Net
 from pipeline.params import RecipeParams
 from train.environment import matmul_precision
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
-from train.noise import ActivationNoise, noisy_weights
+from train.noise import ActivationNoise, noise_generators, noisy_weights
 from train.recipes import decays
 from train.regularizers import norm_penalty
 from train.update import Update
@@ -42,7 +41,7 @@ class Trainer:
         self.net, self.recipe, self.matmul = net, recipe, matmul
         self.update = Update(net.parameter_groups(), recipe, stacked=False)
         self.rates = self.update.rates
-        self.generator = torch.Generator().manual_seed(seed)
+        (self.generator,) = noise_generators([seed])
         self.noise = ActivationNoise(net, recipe)
         self.measures = measures_of(recipe)
 

@@ -90,12 +90,13 @@ def _verdicts(all_of: Sequence[Comparison]) -> str:
     for pair in PAIRS:
         own = [one for one in all_of if (one.arm, one.other) == pair]
         counts = {v: [one.cell for one in own if one.gain.verdict == v] for v in ("win", "tie", "lose")}
-        overall = paired([one.saved for one in own])
+        saved = [one.saved for one in own if one.unit == "steps"]
+        overall, size = paired(saved or [0.0]), mean(map(abs, saved or [0.0]))
         sure = [one for one in own if adjusted.get((one.cell, one.other), 1.0) < 0.05] if pair in ASKED else []
         line = (
             f"- {TITLES[pair]}: win {len(counts['win'])}, tie {len(counts['tie'])}, lose {len(counts['lose'])} of "
-            f"{len(own)} cells; budget saved, mean over cells {overall.mean:+.1f}% "
-            f"[{overall.low:+.1f}, {overall.high:+.1f}], mean size {mean(abs(one.saved) for one in own):.1f}%"
+            f"{len(own)} cells; budget saved, mean over the {len(saved)} cells where an arm gets to 95%, "
+            f"{overall.mean:+.1f}% [{overall.low:+.1f}, {overall.high:+.1f}], mean size {size:.1f}%"
         )
         if pair in ASKED:
             wins = sum(one.gain.mean > 0 for one in sure)

@@ -275,7 +275,7 @@ def test_wrong_arguments_are_named() -> None:
     for arguments, message in (
         (["--table", "nowhere.jsonl"], "--table = nowhere.jsonl: no such file"),
         ([], "--protocol is missing: choose one of P1, P2, P3"),
-        ([*SMALL, "--seeds", "0"], "--seeds = 0: give a whole number"),
+        ([*SMALL, "--seeds", "0"], "--seeds = 0, --first = 0: give 1 or more"),
     ):
         with pytest.raises(UserError, match=message):
             main(arguments)

@@ -92,7 +92,8 @@ def test_seeds_differ_and_groups_do_not_matter() -> None:
     assert losses == pytest.approx([fitted.history[-1]["train_loss"] for fitted in one_by_one], rel=TOLERANCE)
 
 
-def test_one_that_diverges_ends_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recipe", ["standard", "muon_capped"])
+def test_one_that_diverges_ends_and_the_others_go_on(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from train import many
 
     real = many.initialise
@@ -103,12 +104,12 @@ def test_one_that_diverges_ends_and_the_others_go_on(monkeypatch: pytest.MonkeyP
             nn.init.constant_(net.unembed.weight, float("inf"))
 
     monkeypatch.setattr(many, "initialise", poisoned)
-    left, broken, right = together(NETS["mlp"], RECIPES["muon_capped"])
+    left, broken, right = together(NETS["mlp"], RECIPES[recipe])
     assert isinstance(broken.diverged, Diverged)
     assert (broken.diverged.step, broken.history) == (1, [])
     assert left.diverged is right.diverged is None
     monkeypatch.undo()
-    agree(NETS["mlp"], RECIPES["muon_capped"], [left, right])
+    agree(NETS["mlp"], RECIPES[recipe], [left, right])
 
 
 def test_stop_when_sees_the_accuracies_and_ends_it() -> None:

@@ -8,7 +8,8 @@ import torch
 from pipeline.errors import UserError
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import RecipeParams, load_params
-from train.noise import ActivationNoise, add_noise, drop, noisy_weights
+from train.noise import ActivationNoise, add_noise, drop, noise_generators, noisy_weights
+from train.recipes import initialise
 
 PLAIN = load_params(Path(__file__).parents[2] / "params.yaml").recipes["standard"]
 WIDE = (200, 200)
@@ -86,3 +87,14 @@ def test_a_net_without_hidden_activations_is_refused(net: Transformer) -> None:
     with pytest.raises(UserError, match="Transformer has no hook_post"):
         ActivationNoise(net, recipe(dropout=0.5))
     assert not ActivationNoise(net, PLAIN).shapes
+
+
+def test_noise_is_not_the_initial_weights_again() -> None:
+    """Drawn from the same stream it would be along the weights, of correlation 1."""
+    net = Transformer(TransformerConfig(p=29, d_model=32, n_heads=2, d_head=16, d_mlp=12))
+    initialise(net, PLAIN.init, torch.Generator().manual_seed(5))
+    before = net.embed.weight.detach().clone()
+    stacks = [weight.detach()[None] for weight in net.parameters()]
+    with noisy_weights(stacks, 0.1, noise_generators([5])):
+        noise = net.embed.weight.detach() - before
+    assert abs(torch.corrcoef(torch.stack([noise.flatten(), before.flatten()]))[0, 1]) < 0.15

@@ -147,6 +147,15 @@ def test_spectral_cap_is_the_clipped_singular_value_decomposition(shape: tuple[i
     assert torch.equal(weight, kept)
 
 
+def test_a_net_that_has_diverged_does_not_stop_the_cap_of_the_others() -> None:
+    whole = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
+    stack = torch.stack([torch.full((6, 4), torch.nan), whole])
+    cap_spectrum(stack, 1.0)
+    cap_spectrum(alone := whole[None].clone(), 1.0)
+    assert torch.allclose(stack[1], alone[0], atol=1e-6)
+    assert torch.linalg.matrix_norm(stack[1], 2) <= 1.0 + 1e-5
+
+
 def test_constraints_hold_the_matrices_of_their_groups_alone() -> None:
     groups = {
         "matrices": [nn.Parameter(torch.full((2, 4), 3.0))],
