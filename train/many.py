@@ -170,97 +170,79 @@ def fit_many(
         raise UserError(f"at_once = {at_once}: give a whole number, 1 or more, or None")
     prepare()
     at_once = at_once or fitting(config, task, train_fraction, batch_size, torch.device(device))
-    fits: list[Fitted] = []
-    for group in (seeds[i : i + at_once] for i in range(0, len(seeds), at_once)):
-        if len(group) == 1:
-            fits.append(
-                _fit_alone(config, task, recipe, budget, group[0], train_fraction, batch_size, stop_when, device)
-            )
-        else:
-            fits += _fit_group(config, task, recipe, budget, group, train_fraction, batch_size, stop_when, device)
-    return fits
+    job = _Job(config, task, recipe, budget, train_fraction, batch_size, stop_when, device)
+    groups = (seeds[i : i + at_once] for i in range(0, len(seeds), at_once))
+    return [fitted for group in groups for fitted in ([job.alone(*group)] if len(group) == 1 else job.together(group))]
 
 
-def _fit_alone(
-    config: NetConfig,
-    task: Task,
-    recipe: RecipeParams,
-    budget: Budget,
-    seed: int,
-    train_fraction: float,
-    batch_size: int | None,
-    stop_when: Callable[[int, Tensor], bool] | None,
-    device: torch.device | str,
-) -> Fitted:
-    net, history = build_net(config), list[Row]()
+@dataclass(frozen=True)
+class _Job:
+    """The arguments of fit_many that hold for every group of seeds."""
 
-    def collect(row: Row) -> bool:
-        history.append({name: value for name, value in row.items() if name not in ("samples", "cpu_seconds")})
-        accuracy = row["test_accuracy"]
-        return accuracy is not None and stop_when is not None and stop_when(row["step"], torch.tensor([accuracy]))
+    config: NetConfig
+    task: Task
+    recipe: RecipeParams
+    budget: Budget
+    train_fraction: float
+    batch_size: int | None
+    stop_when: Callable[[int, Tensor], bool] | None
+    device: torch.device | str
 
-    diverged = None
-    try:
-        fit(
-            net,
-            task,
-            recipe,
-            budget,
-            seed,
-            train_fraction=train_fraction,
-            batch_size=batch_size,
-            stop_when=collect,
-            device=device,
-        )
-    except Diverged as error:
-        diverged = error
-    return Fitted(seed, history, net.to("cpu"), diverged)
+    def alone(self, seed: int) -> Fitted:
+        """One seed, by `fit`."""
+        net, history = build_net(self.config), list[Row]()
 
+        def collect(row: Row) -> bool:
+            history.append({name: value for name, value in row.items() if name not in ("samples", "cpu_seconds")})
+            accuracy, stop = row["test_accuracy"], self.stop_when
+            return accuracy is not None and stop is not None and stop(row["step"], torch.tensor([accuracy]))
 
-def _fit_group(
-    config: NetConfig,
-    task: Task,
-    recipe: RecipeParams,
-    budget: Budget,
-    seeds: Sequence[int],
-    train_fraction: float,
-    batch_size: int | None,
-    stop_when: Callable[[int, Tensor], bool] | None,
-    device: torch.device | str,
-) -> list[Fitted]:
-    trainer = ManyTrainer(config, recipe, seeds, device)
-    datas = [Data.of(task, train_fraction, seed, device) for seed in seeds]
-    batches = [Batches(data, batch_size, seed) for data, seed in zip(datas, seeds, strict=True)]
-    test_pairs = torch.stack([data.test_pairs for data in datas])
-    test_answers = torch.stack([data.test_answers for data in datas])
-    whole = _stacked(batches) if batch_size is None else None
-    histories: list[list[Row]] = [[] for _ in seeds]
-    ended: dict[int, tuple[Diverged, Net]] = {}
-    for step in range(budget.steps):
-        factor = multiplier(recipe.schedule, step, budget.cycle_steps, budget.steps)
-        losses, accuracies, measured = trainer.step(*(whole or _stacked(batches)), factor)
-        rate = trainer.rates[0] * factor
-        good = (losses.isfinite() & trainer.finite()).tolist()
-        for i in (i for i, fine in enumerate(good) if not fine and i not in ended):
-            ended[i] = (
-                Diverged(f"the loss is {losses[i].item()} or a weight is not finite", step + 1, rate),
-                trainer.net(i),
-            )
-        alive = [i for i in range(len(seeds)) if i not in ended]
-        columns = {"train_loss": losses, "train_accuracy": accuracies} | {n: measured[n] for n in trainer.measures}
-        done = not alive
-        if budget.evaluated(step + 1) and test_answers.shape[1]:
-            columns["test_loss"], columns["test_accuracy"] = trainer.evaluate(test_pairs, test_answers)
-            done = done or (stop_when is not None and stop_when(step + 1, columns["test_accuracy"][alive].cpu()))
-        values = {name: column.tolist() for name, column in columns.items()}
-        start: Row = {"step": step + 1, "cycle": step // budget.cycle_steps + 1, "lr": rate}
-        for i in alive:
-            row = {"test_loss": None, "test_accuracy": None} | {name: column[i] for name, column in values.items()}
-            histories[i].append(start | row)
-        if done:
-            break
-    nets = [ended[i][1] if i in ended else trainer.net(i) for i in range(len(seeds))]
-    return [Fitted(seed, histories[i], nets[i], ended[i][0] if i in ended else None) for i, seed in enumerate(seeds)]
+        diverged = None
+        where = {"train_fraction": self.train_fraction, "batch_size": self.batch_size, "device": self.device}
+        try:
+            fit(net, self.task, self.recipe, self.budget, seed, stop_when=collect, **where)
+        except Diverged as error:
+            diverged = error
+        return Fitted(seed, history, net.to("cpu"), diverged)
+
+    def together(self, seeds: Sequence[int]) -> list[Fitted]:
+        """Several, as one stack."""
+        recipe, budget = self.recipe, self.budget
+        trainer = ManyTrainer(self.config, recipe, seeds, self.device)
+        datas = [Data.of(self.task, self.train_fraction, seed, self.device) for seed in seeds]
+        batches = [Batches(data, self.batch_size, seed) for data, seed in zip(datas, seeds, strict=True)]
+        test_pairs = torch.stack([data.test_pairs for data in datas])
+        test_answers = torch.stack([data.test_answers for data in datas])
+        whole = _stacked(batches) if self.batch_size is None else None
+        histories: list[list[Row]] = [[] for _ in seeds]
+        ended: dict[int, tuple[Diverged, Net]] = {}
+        for step in range(budget.steps):
+            factor = multiplier(recipe.schedule, step, budget.cycle_steps, budget.steps)
+            losses, accuracies, measured = trainer.step(*(whole or _stacked(batches)), factor)
+            rate = trainer.rates[0] * factor
+            good = (losses.isfinite() & trainer.finite()).tolist()
+            for i in (i for i, fine in enumerate(good) if not fine and i not in ended):
+                what = "a weight is not finite" if losses[i].isfinite() else f"the loss is {losses[i].item()}"
+                ended[i] = Diverged(what, step + 1, rate), trainer.net(i)
+            alive = [i for i in range(len(seeds)) if i not in ended]
+            columns = {"train_loss": losses, "train_accuracy": accuracies} | {n: measured[n] for n in trainer.measures}
+            done = not alive
+            if budget.evaluated(step + 1) and test_answers.shape[1]:
+                columns["test_loss"], columns["test_accuracy"] = trainer.evaluate(test_pairs, test_answers)
+                done = done or (
+                    self.stop_when is not None and self.stop_when(step + 1, columns["test_accuracy"][alive].cpu())
+                )
+            values = {name: column.tolist() for name, column in columns.items()}
+            start: Row = {"step": step + 1, "cycle": step // budget.cycle_steps + 1, "lr": rate}
+            for i in alive:
+                row = {"test_loss": None, "test_accuracy": None} | {name: column[i] for name, column in values.items()}
+                histories[i].append(start | row)
+            if done:
+                break
+        nets = [ended[i][1] if i in ended else trainer.net(i) for i in range(len(seeds))]
+        return [
+            Fitted(seed, histories[i], nets[i], ended[i][0] if i in ended else None) for i, seed in enumerate(seeds)
+        ]
 
 
 def _stacked(batches: Sequence[Batches]) -> tuple[Int[Tensor, "nets batch 2"], Int[Tensor, "nets batch"]]:
