@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+NOT_ASKED = -100
+"""Stands for an answer where a stream has ended; torch's cross-entropy leaves it out."""
+
 
 def training_loss(
     kind: Literal["cross_entropy", "stablemax"],
@@ -40,6 +43,9 @@ def evaluate(net: nn.Module, pairs: Int[Tensor, "n 2"], answers: Int[Tensor, " n
 
 
 def loss_and_accuracy(logits: Float[Tensor, "n p"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
-    """Mean cross-entropy in nats, by float64 log-softmax, and the share of right answers, counted as integers."""
+    """Mean cross-entropy in nats, by float64 log-softmax, and the share of right answers, counted as integers.
+
+    An answer of NOT_ASKED counts neither way.
+    """
     loss = F.cross_entropy(logits.double(), answers).item()
-    return loss, int((logits.argmax(dim=1) == answers).sum()) / len(answers)
+    return loss, int((logits.argmax(dim=1) == answers).sum()) / int((answers != NOT_ASKED).sum())

@@ -2,7 +2,8 @@
 
 Weight noise (Murray and Edwards 1994; An 1996): the gradient is taken at w + std rms(w) n with n normal, and applied
 to w. Activation noise: h + std rms(h) n. Dropout (Srivastava et al. 2014, in its inverted form): h m / (1 - q) with m
-1 with probability 1 - q, else 0. Both act on the hidden activations, the hook points named `hook_post`.
+1 with probability 1 - q, else 0. Both act on the hidden activations, the hook points named `hook_post`. State noise:
+s + std n on the state of a recurrent net before it is clipped, so that the net must tell its states well apart.
 
 All is drawn on the CPU from one generator, so that it does not depend on the device and its state can be kept.
 """
@@ -63,6 +64,19 @@ def on_activations(net: HookedRootModule, changes: list[Callable[[Tensor], Tenso
         return h
 
     with net.hooks(fwd_hooks=[(name, apply) for name in names]):
+        yield
+
+
+@contextmanager
+def on_state(net: HookedRootModule, std: float, generator: torch.Generator) -> Iterator[None]:
+    """Within, every state is noisy before it is clipped. Raises UserError where the net has no state."""
+    if "hook_state_pre" not in net.hook_dict:
+        raise UserError(f"state_noise = {std}: {type(net).__name__} has no state; leave state_noise out")
+
+    def apply(s: Tensor, hook: HookPoint) -> Tensor:
+        return s + std * _normal(s, generator)
+
+    with net.hooks(fwd_hooks=[("hook_state_pre", apply)]):
         yield
 
 

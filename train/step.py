@@ -1,7 +1,7 @@
 """One update of a net by a recipe, in the order that every method below shares.
 
-noise on weights -> forward (noise and dropout on activations) -> loss + penalty -> backward -> weights as they were
--> transform of the gradients -> optimisers -> constraints
+noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss + penalty -> backward ->
+weights as they were -> transform of the gradients -> optimisers -> constraints
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pipeline.params import GrokfastParams, PerpendicularParams, RecipeParams
 from train.constraints import constrain
 from train.grokfast import Grokfast
 from train.losses import loss_and_accuracy, training_loss
-from train.noise import add_noise, drop, noisy_weights, on_activations
+from train.noise import add_noise, drop, noisy_weights, on_activations, on_state
 from train.perpendicular import Perpendicular
 from train.recipes import make_optimizers
 from train.regularizers import norm_penalty
 
-MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", "activation_noise", "dropout")
+MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", "activation_noise", "dropout", "state_noise")
 """Keys of a recipe that a step reports a number for, if the recipe names them; train.history says which number."""
 
 
@@ -85,6 +85,9 @@ class Trainer:
             changes.append(partial(drop, q=recipe.dropout, generator=self.generator))
         if changes:
             stack.enter_context(on_activations(self.net, changes))
+        if recipe.state_noise is not None:
+            measured["state_noise"] = recipe.state_noise
+            stack.enter_context(on_state(self.net, recipe.state_noise, self.generator))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the weights that the next step depends on."""

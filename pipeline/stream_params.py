@@ -1,0 +1,70 @@
+"""The section `streaming` of params.yaml: tasks for streams of any length, and the recurrent nets that learn them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from pipeline.fields import Params, PositiveInt
+from pipeline.recipe_params import RecipeParams
+from pipeline.tasks.streaming import LONGEST_EXAMPLE, MOST_EXAMPLES, StreamTask, stream_task_from
+
+
+class StreamNetParams(Params):
+    """Units of the state and of the ReLU layer; a tied net has one table for both symbols."""
+
+    n_state: PositiveInt = 2
+    n_hidden: PositiveInt = 32
+    tied: bool = False
+
+
+class StreamTrainParams(Params):
+    """Budget and data, the same for every recipe; what evaluation tries is never what training is shown."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+    steps: PositiveInt = 400
+    cycle_steps: PositiveInt = 50
+    examples: int = Field(default=400, ge=1, le=MOST_EXAMPLES, description=f"give a number from 1 to {MOST_EXAMPLES}")
+    digits: int = Field(default=4, ge=1, le=LONGEST_EXAMPLE, description=f"give a number from 1 to {LONGEST_EXAMPLE}")
+    counterexamples: int = Field(default=8, ge=0, le=64, description="give how many a cycle may feed back, 0 to 64")
+    lengths: tuple[PositiveInt, ...] = (4, 10, 40, 200)
+    evaluated: PositiveInt = 200
+
+    @field_validator("cycle_steps")
+    @classmethod
+    def _whole_cycles(cls, cycle_steps: int, info: Any) -> int:
+        if info.data.get("steps", 0) % cycle_steps:
+            raise ValueError(f"steps = {info.data['steps']} is not a whole number of cycles of {cycle_steps} steps")
+        return cycle_steps
+
+
+class StreamRecipeParams(RecipeParams):
+    """A recipe as any other. `teach`: counterexamples found at the end of a cycle become examples."""
+
+    teach: bool = False
+
+
+class StreamRunConfig(Params):
+    """All that determines one training run; its hash names the resumable state."""
+
+    task: dict[str, str | int]
+    net: StreamNetParams
+    train: StreamTrainParams
+    recipe_name: str
+    recipe: StreamRecipeParams
+
+    def stream_task(self) -> StreamTask:
+        return stream_task_from(self.task)
+
+    @property
+    def key(self) -> str:
+        """What the run is, as a directory name: addition10-catapult-s0."""
+        return f"{self.stream_task().key}-{self.recipe_name}-s{self.train.seed}"
+
+    def digest(self, *also: str) -> str:
+        """SHA-256 over the resolved values, defaults included, and over `also`."""
+        text = json.dumps([self.model_dump(mode="json"), *also], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()

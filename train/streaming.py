@@ -1,0 +1,169 @@
+"""Training of a recurrent net on short streams: snapshots each cycle, resumable, with counterexamples fed back.
+
+The net is shown `examples` random streams of at most four digits and, where the recipe teaches, what `counterexamples`
+finds at the end of a cycle: streams that the net of that moment gets wrong. Every one is counted and listed in
+`taught.json`, as the training data that it is. Steps beyond the end of a stream count for nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.errors import UserError
+from pipeline.files import fresh_directory, to_json
+from pipeline.nets.recurrent import Recurrent, RecurrentConfig
+from pipeline.progress import Progress
+from pipeline.stream_params import StreamRunConfig
+from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
+from pipeline.tasks.streaming import EvaluationSet, Stream, StreamTask, evaluation_sets
+from train.divergence import refuse_divergence
+from train.history import Row, to_csv
+from train.losses import NOT_ASKED
+from train.recipes import initialise
+from train.schedules import multiplier
+from train.state import STATE_ROOT, ResumableState
+from train.step import Trainer
+
+Teacher = Callable[[Recurrent, StreamTask, int], Sequence[Stream]]
+"""Streams, at most so many, that the net gets wrong."""
+
+
+def new_net(config: StreamRunConfig) -> Recurrent:
+    """Initial weights of the recipe and the seed; the state's biases are 1/2, where the clip has a gradient."""
+    task = config.stream_task()
+    shape = RecurrentConfig(task.n_left, task.n_right, task.n_answers, **config.net.model_dump())
+    net = Recurrent(shape)
+    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    torch.nn.init.constant_(net.state_out.bias, 0.5)
+    return net
+
+
+def shown(task: StreamTask, examples: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Streams of any lengths as a batch [n, longest, 2], and their answers [n * longest], NOT_ASKED past an end."""
+    longest = max(len(stream) for stream in examples)
+    pairs = np.zeros((len(examples), longest, 2), dtype=np.int64)
+    answers = np.full((len(examples), longest), NOT_ASKED, dtype=np.int64)
+    for i, stream in enumerate(examples):
+        pairs[i, : len(stream)] = stream
+        answers[i, : len(stream)] = task.reference(stream)
+    return torch.from_numpy(pairs), torch.from_numpy(answers).flatten()
+
+
+@torch.no_grad()
+def exact_match(net: Recurrent, sets: Sequence[EvaluationSet]) -> dict[str, float]:
+    """The share of streams that are right at every step, by kind and length: {"random_40": 0.93, ...}."""
+    shares = {}
+    for tried in sets:
+        got = net(torch.from_numpy(tried.streams)).argmax(dim=2).numpy()
+        right = int((got == tried.answers).all(axis=1).sum())
+        shares[f"{tried.kind}_{tried.length}"] = right / len(tried.answers)
+    return shares
+
+
+def train_stream_run(
+    config: StreamRunConfig,
+    out: Path,
+    counterexamples: Teacher | None = None,
+    state_root: Path = STATE_ROOT,
+    after_cycle: Callable[[int], None] | None = None,
+) -> Path:
+    """Train one net and publish `out`: params.json, history.csv, accuracy.csv, taught.json, snapshots/.
+
+    Interrupted at any moment, it goes on from the last finished cycle and ends in the same bytes. Raises UserError on
+    divergence, and where the recipe teaches and there is no `counterexamples` to teach with.
+    """
+    if config.recipe.teach and counterexamples is None:
+        raise UserError(f"recipe = {config.recipe_name}: it teaches with counterexamples; run it as `dvc repro` does")
+    torch.use_deterministic_algorithms(True)
+    state = ResumableState(config, torch.device("cpu"), state_root)
+    teacher = counterexamples if config.recipe.teach else None
+    with state.locked():
+        saved = _train(config, state, teacher, after_cycle)
+        with fresh_directory(out) as directory:
+            shutil.copytree(state.snapshots, directory / "snapshots")
+            measures = tuple(name for name in ("state_noise",) if getattr(config.recipe, name) is not None)
+            (directory / "history.csv").write_text(to_csv(saved["history"], measures))
+            (directory / "accuracy.csv").write_text(_table(saved["accuracy"]))
+            (directory / "taught.json").write_text(to_json({"count": len(saved["taught"]), "streams": saved["taught"]}))
+            (directory / "params.json").write_text(to_json({"key": config.key, **config.model_dump(mode="json")}))
+        state.clear()
+    return out
+
+
+def _train(
+    config: StreamRunConfig,
+    state: ResumableState,
+    teacher: Teacher | None,
+    after_cycle: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    params, task = config.train, config.stream_task()
+    sets = evaluation_sets(task, params.lengths, params.evaluated, params.seed)
+    first = task.training_set(params.examples, params.digits, params.seed).tolist()
+    net = new_net(config)
+    trainer = Trainer(net, config.recipe, params.seed)
+    history: list[Row] = []
+    accuracy: list[Row] = []
+    taught: list[Any] = []
+    saved = state.load()
+    if saved is None:
+        shutil.rmtree(state.snapshots, ignore_errors=True)
+        _snapshot(config, net, state, 0)
+        accuracy.append({"cycle": 0, "taught": 0, **exact_match(net, sets)})
+    else:
+        net.load_state_dict(saved["net"])
+        trainer.load_state_dict(saved["trainer"])
+        history, accuracy, taught = saved["history"], saved["accuracy"], saved["taught"]
+    pairs, answers = shown(task, first + taught)
+    with Progress(f"train {config.key}", params.steps, len(history)) as progress:
+        for step in range(len(history), params.steps):
+            factor = multiplier(config.recipe.schedule, step, params.cycle_steps, params.steps)
+            loss, digits_right, measured = trainer.step(pairs, answers, factor)
+            rate = trainer.rates[0] * factor
+            refuse_divergence(net, loss, step + 1, rate)
+            cycle = step // params.cycle_steps + 1
+            row: Row = {"step": step + 1, "cycle": cycle, "lr": rate, "train_loss": loss}
+            history.append(row | {"train_accuracy": digits_right, "test_loss": None, "test_accuracy": None} | measured)
+            last = (step + 1) % params.cycle_steps == 0
+            progress.advance(1)
+            if not last:
+                continue
+            shares = exact_match(net, sets)
+            history[-1]["test_accuracy"] = shares[f"random_{params.lengths[0]}"]
+            accuracy.append({"cycle": cycle, "taught": len(taught), **shares})
+            progress.say(f"cycle {cycle}: digits {digits_right:.3f}, " + _line(shares))
+            _snapshot(config, net, state, cycle)
+            if teacher is not None and step + 1 < params.steps:
+                new = [stream for stream in _lists(teacher(net, task, params.counterexamples)) if stream not in taught]
+                taught.extend(new)
+                pairs, answers = shown(task, first + taught)
+            parts = {"net": net.state_dict(), "trainer": trainer.state_dict()}
+            state.save({**parts, "history": history, "accuracy": accuracy, "taught": taught})
+            if after_cycle is not None:
+                after_cycle(cycle)
+    return {"history": history, "accuracy": accuracy, "taught": taught}
+
+
+def _lists(streams: Sequence[Stream]) -> list[list[list[int]]]:
+    return [[list(pair) for pair in stream] for stream in streams]
+
+
+def _line(shares: dict[str, float]) -> str:
+    return " ".join(f"{name} {share:.2f}" for name, share in shares.items())
+
+
+def _table(rows: Sequence[Row]) -> str:
+    columns = list(rows[0])
+    lines = [columns, *([f"{row[column]:.6g}" for column in columns] for row in rows)]
+    return "\n".join(",".join(line) for line in lines) + "\n"
+
+
+def _snapshot(config: StreamRunConfig, net: Recurrent, state: ResumableState, cycle: int) -> None:
+    step, seed = cycle * config.train.cycle_steps, config.train.seed
+    snapshot = StreamSnapshot(net, config.stream_task(), config.recipe_name, seed, cycle, step)
+    save_stream_snapshot(state.snapshots / f"cycle-{cycle:04d}.safetensors", snapshot)
