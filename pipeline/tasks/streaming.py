@@ -33,8 +33,6 @@ class StreamTask(ABC):
     """A function of streams of pairs, a in [0, n_left) and b in [0, n_right), with answers in [0, n_answers)."""
 
     initial: Hashable = 0
-    flush: Stream = ()
-    """What is read after the operands, so that the last of the answer comes out; addition: one more place of zeros."""
 
     @property
     def name(self) -> str:
@@ -51,6 +49,11 @@ class StreamTask(ABC):
     @property
     @abstractmethod
     def n_answers(self) -> int: ...
+
+    @property
+    def flush(self) -> Stream:
+        """What is read after the operands, so that the last of the answer comes out; addition: one place of zeros."""
+        return ()
 
     @abstractmethod
     def step(self, state: Any, a: int, b: int) -> tuple[Any, int]:

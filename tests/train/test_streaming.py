@@ -89,7 +89,7 @@ def test_state_noise_stays_within_the_clip_and_ends_with_the_block(tmp_path: Pat
     plain, seen = net(pairs), []
     with on_state(net, 0.5, torch.Generator().manual_seed(0)):
         noisy = net(pairs)
-    net.hook_state.add_hook(lambda s, hook: seen.append(s))
+    net.hook_state.add_hook(lambda tensor, hook: seen.append(tensor))
     assert torch.equal(net(pairs), plain)
     assert not torch.equal(noisy, plain)
     assert all(0 <= s.min() <= s.max() <= 1 for s in seen)
