@@ -19,6 +19,8 @@ from verify.recurrent_net import ExactWeights, Row
 
 GRID_BITS = 20
 """Boxes have corners over 2^GRID_BITS."""
+LARGEST, OVERFLOW = 1 << 40, 1 << 400
+"""Values below LARGEST are far from float32's overflow; beyond, the rounding error is said to be OVERFLOW."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def rounding(net: ExactWeights, box: Box, a: int, b: int) -> tuple[int, int]:
         size = ((abs(x) + abs(y)) << GRID_BITS) + sum(map(mul, map(abs, row), box.high))
         error.append(_up(n * size, 23) + 1 - tiny)
         hidden.append(size + error[-1])
+    if max(hidden) >= LARGEST << (k + GRID_BITS) or net.largest >= LARGEST << k:
+        return OVERFLOW << (2 * k + GRID_BITS), OVERFLOW << (2 * k + GRID_BITS)
     m = len(hidden) + 2
 
     def outputs(rows: Sequence[Row], bias: Row) -> int:

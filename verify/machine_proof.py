@@ -47,7 +47,7 @@ def prove_machine(machine: Machine, task: StreamTask, budget: Budget, progress: 
 
 def together(machine: Machine, reference: Machine) -> Iterator[tuple[int, int, tuple[Pair, ...]]]:
     """Every pair of states that some stream leads both to, breadth first, with the shortest such stream."""
-    reached = [(0, 0, ())]
+    reached: list[tuple[int, int, tuple[Pair, ...]]] = [(0, 0, ())]
     seen = {(0, 0)}
     for q, r, word in reached:
         yield q, r, word

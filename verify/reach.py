@@ -79,7 +79,8 @@ def reach(net: FastNet, task: StreamTask, most_wrong: int = 1, seed: int = 0) ->
 def _breadth_first(net: FastNet, task: StreamTask, most_wrong: int) -> tuple[list[Doubles], list[Stream], bool]:
     pairs = [(a, b) for a in range(task.n_left) for b in range(task.n_right)]
     tables = net.tables
-    states, meant, words = [np.zeros(net.state_in.shape[1])], [task.initial], [()]
+    states, meant = [np.zeros(net.state_in.shape[1])], [task.initial]
+    words: list[Stream] = [()]
     seen: set[Hashable] = {(states[0].tobytes(), task.initial)}
     wrong: list[Stream] = []
     done = 0
@@ -111,6 +112,7 @@ def _along(net: FastNet, task: StreamTask, most_wrong: int, seed: int) -> tuple[
         state, meant = np.zeros((len(batch), net.state_in.shape[1])), np.zeros(len(batch), dtype=np.int64)
         for place in range(LONG):
             a, b = batch[:, place].T
+            errors: list[tuple[int, tuple[int, int]]] = []
             if machine is not None:
                 _, answers = net.step(tables[None], state[:, None])
                 right = np.array(machine.answers).reshape(machine.n_states, -1)[meant]
@@ -118,7 +120,8 @@ def _along(net: FastNet, task: StreamTask, most_wrong: int, seed: int) -> tuple[
                 errors = [(i, divmod(pair, task.n_right)) for i, pair in np.argwhere(answers != right).tolist()]
             state, answers = net.step(net.left[a] + net.right[b], state)
             if machine is None:
-                errors = [(i, (int(a[i]), int(b[i]))) for i in np.flatnonzero(answers != expected[:, place])]
+                wrong_now = np.flatnonzero(answers != expected[:, place]).tolist()
+                errors = [(i, (int(a[i]), int(b[i]))) for i in wrong_now]
             for i, pair in errors[: most_wrong - len(wrong)]:
                 wrong.append((*((x, y) for x, y in batch[i, :place].tolist()), pair, *task.flush))
             kept.append(state)

@@ -121,6 +121,12 @@ class ExactWeights:
     unembed: Rows
     unembed_bias: Row
 
+    @property
+    def largest(self) -> int:
+        """The largest |weight| of the output layers."""
+        rows = (*self.unembed, *self.state_out, self.unembed_bias, self.state_bias)
+        return max(abs(value) for row in rows for value in row)
+
     def run(self, stream: Sequence[Pair]) -> list[int | None]:
         """The answer at every step in exact arithmetic; None where several share the top."""
         one, k = 1 << self.bits, self.bits
@@ -173,6 +179,8 @@ def load_recurrent(path: Path | str) -> RecurrentNet:
     if any(type(size) is not int or not 0 < size <= MOST_UNITS for size in sizes) or type(tied) is not bool:
         raise UserError(f"{path}: net = {header['net']}: sizes from 1 to {MOST_UNITS} are needed")
     n_left, n_right, n_answers, n_state, n_hidden = sizes
+    if n_answers < 2:
+        raise UserError(f"{path}: n_answers = {n_answers}: at least two answers are needed")
     if (n_left, n_right, n_answers) != (task.n_left, task.n_right, task.n_answers):
         raise UserError(f"{path}: net = {header['net']}: its symbols are not those of {header['task']}")
     shapes: dict[str, tuple[int, ...]] = {

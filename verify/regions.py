@@ -53,7 +53,7 @@ def abstraction(net: FastNet, states: Doubles) -> Abstraction | None:
 
 def _components(points: Doubles, gap: float) -> NDArray[np.int64]:
     """Single linkage: points closer than `gap` in every coordinate share a cluster; the initial state's is 0."""
-    near = (np.abs(points[:, None] - points[None]) < gap).all(axis=2)
+    near = np.abs(points[:, None] - points[None]).max(axis=2) < gap
     cluster = np.full(len(points), -1)
     start = int(np.abs(points).max(axis=1).argmin())
     number = 0

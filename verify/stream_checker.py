@@ -6,8 +6,8 @@ It trusts nothing that the certificate says of the net. From the bytes of the we
 arithmetic, that region 0 holds the initial state and that over every leaf of the split tree of every region and pair
 the answer of the machine leads and the next state lies in the next region; the float32 claim with room for every
 rounding error. For addition it checks that answers, carries and base fit together in every state, from which the
-theorem follows by induction; another task's reference machine it takes from the certificate, and says so. Exit status: 0 accepted,
-1 rejected, 64 bad usage.
+theorem follows by induction; another task's reference machine it takes from the certificate, and says so. Exit
+status: 0 accepted, 1 rejected, 64 bad usage.
 """
 
 import argparse
@@ -33,6 +33,7 @@ WHOLE = {"method": "task = machine = net", "verdict": "Proved"}
 MOST_BYTES, MOST_SIZE, LONGEST_STREAM, DEEPEST, GRID_BITS = 1 << 26, 1 << 20, 1000, 64, 20
 ZERO, ONE = Fraction(0), Fraction(1)
 ROUND, TINY = Fraction(1, 1 << 23), Fraction(1, 1 << 149)
+LARGEST, OVERFLOW = 1 << 40, Fraction(1 << 400)  # far from float32's overflow, and more than any lead or room
 
 
 class Rejected(Exception):
@@ -156,12 +157,17 @@ class Net:
             error.append(n * ROUND * total + n * TINY)
             size.append(total + error[-1])
 
+        if max(size) >= LARGEST:
+            return OVERFLOW, OVERFLOW
+
         def worst(rows):
             return max(
                 dot(map(abs, row), error) + m * ROUND * (abs(bias) + dot(map(abs, row), size)) + m * TINY
                 for row, bias in rows
             )
 
+        if any(abs(w) >= LARGEST for row, bias in [*self.outputs, *self.next] for w in [*row, bias]):
+            return OVERFLOW, OVERFLOW
         return worst(self.outputs), worst(self.next)
 
 
@@ -191,7 +197,12 @@ def lower(weights, bias, units, box):
 def leaf(net, a, b, box, answer, target):
     """Whether the obligation holds over a box, and whether it does so with room for float32."""
     units = net.units(a, b, box)
-    lead = min(lower(*net.ahead[answer, other], units, box) for other in range(len(net.outputs)) if other != answer)
+    leads = []
+    for other in range(len(net.outputs)):
+        if other != answer:
+            weights, bias = net.ahead[answer, other]
+            leads.append(lower(weights, bias, units, box))
+    lead = min(leads)
     rooms = []
     for (weights, bias), (low, high) in zip(net.next, target, strict=True):
         if low > 0:

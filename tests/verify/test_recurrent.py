@@ -186,6 +186,16 @@ def test_bounds_hold_at_every_state_of_a_box_and_rounding_covers_float32(tmp_pat
                 assert abs(Fraction(float(rounded)) - exact) <= logit_error
 
 
+def test_a_net_that_could_overflow_float32_is_not_claimed_in_float32(tmp_path: Path) -> None:
+    tensors = adder(2)
+    tensors["unembed.weight"] = tensors["unembed.weight"] * 2.0**50
+    tensors["unembed.bias"] = tensors["unembed.bias"] * 2.0**50
+    net = load_recurrent(write_net(tmp_path / "net.safetensors", tensors, stream_task("addition", base=2)))
+    proof = prove_stream(net, budget())
+    assert isinstance(proof.verdict, Proved)
+    assert isinstance(proof.results[-1].verdict, Unknown)
+
+
 def test_parentheses_are_never_proved(tmp_path: Path) -> None:
     """A counter that saturates: depth in eighths, right up to depth 8 and wrong beyond."""
     task = stream_task("parentheses")
