@@ -28,6 +28,7 @@ from pipeline.recipe_params import NormPenaltyParams as NormPenaltyParams
 from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
 from pipeline.recipe_params import RecipeParams as RecipeParams
 from pipeline.recipe_params import ScheduleParams as ScheduleParams
+from pipeline.stream_params import StreamingParams as StreamingParams
 from pipeline.tasks import ModularTask, is_prime
 
 
@@ -175,6 +176,7 @@ class PipelineParams(Params):
     interp: InterpParams
     compress: CompressParams
     verify: VerifyParams
+    streaming: StreamingParams | None = None
 
     @field_validator("recipes")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from pipeline.errors import UserError
 from pipeline.fields import Params, PositiveInt
 from pipeline.recipe_params import RecipeParams
 from pipeline.tasks.streaming import LONGEST_EXAMPLE, MOST_EXAMPLES, StreamTask, stream_task_from
@@ -47,6 +48,20 @@ class StreamRecipeParams(RecipeParams):
     teach: bool = False
 
 
+class StreamCompressParams(Params):
+    """What the search for the smallest student may spend; compress/streaming.py explains each step."""
+
+    students: PositiveInt = 16
+    first_hidden: PositiveInt = 16
+    last_hidden: PositiveInt = 5
+    first_steps: PositiveInt = 600
+    cycle_steps: PositiveInt = 400
+    rounded_from: PositiveInt = 8
+    round_steps: PositiveInt = 400
+    most_bits: int = Field(default=8, ge=2, le=16, description="give a number of bits from 2 to 16")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+
+
 class StreamRunConfig(Params):
     """All that determines one training run; its hash names the resumable state."""
 
@@ -61,10 +76,37 @@ class StreamRunConfig(Params):
 
     @property
     def key(self) -> str:
-        """What the run is, as a directory name: addition10-catapult-s0."""
-        return f"{self.stream_task().key}-{self.recipe_name}-s{self.train.seed}"
+        """What the run is, as a directory name: addition-catapult-s0."""
+        return f"{self.stream_task().name}-{self.recipe_name}-s{self.train.seed}"
 
     def digest(self, *also: str) -> str:
         """SHA-256 over the resolved values, defaults included, and over `also`."""
         text = json.dumps([self.model_dump(mode="json"), *also], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class StreamingParams(Params):
+    """The section `streaming` of params.yaml."""
+
+    task: dict[str, str | int]
+    net: StreamNetParams = StreamNetParams()
+    train: StreamTrainParams = StreamTrainParams()
+    recipes: dict[str, StreamRecipeParams]
+    compress: StreamCompressParams = StreamCompressParams()
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, task: dict[str, str | int]) -> dict[str, str | int]:
+        try:
+            stream_task_from(task)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return task
+
+    def run_config(self, recipe: str) -> StreamRunConfig:
+        if recipe not in self.recipes:
+            known = ", ".join(sorted(self.recipes))
+            raise UserError(f"recipe = {recipe!r}: not in streaming.recipes of params.yaml; known: {known}")
+        return StreamRunConfig(
+            task=self.task, net=self.net, train=self.train, recipe_name=recipe, recipe=self.recipes[recipe]
+        )

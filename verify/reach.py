@@ -71,12 +71,12 @@ class Reached:
 
 def reach(net: FastNet, task: StreamTask, most_wrong: int = 1, seed: int = 0) -> Reached:
     """Explores up to MOST_NODES states (told apart to 1/GRID), then LONG streams; keeps up to `most_wrong` streams."""
-    explored, wrong, closed = _breadth_first(net, task, most_wrong)
+    explored, wrong, closed = breadth_first(net, task, most_wrong)
     states, more = _along(net, task, most_wrong - len(wrong), seed)
     return Reached(np.concatenate([np.array(explored), states]), tuple([*wrong, *more]), closed)
 
 
-def _breadth_first(net: FastNet, task: StreamTask, most_wrong: int) -> tuple[list[Doubles], list[Stream], bool]:
+def breadth_first(net: FastNet, task: StreamTask, most_wrong: int) -> tuple[list[Doubles], list[Stream], bool]:
     pairs = [(a, b) for a in range(task.n_left) for b in range(task.n_right)]
     tables = net.tables
     states, meant = [np.zeros(net.state_in.shape[1])], [task.initial]
@@ -107,6 +107,8 @@ def _along(net: FastNet, task: StreamTask, most_wrong: int, seed: int) -> tuple[
     rng = np.random.default_rng([seed, 2])
     machine, tables = task.machine(), net.tables
     kept, wrong = [], []
+    if machine is not None:
+        rights, following = np.array(machine.answers).reshape(machine.n_states, -1), np.array(machine.following)
     for batch in (task.random(STREAMS, LONG, rng), task.hard(STREAMS, LONG, rng)):
         expected = task.answers(batch)
         state, meant = np.zeros((len(batch), net.state_in.shape[1])), np.zeros(len(batch), dtype=np.int64)
@@ -114,9 +116,9 @@ def _along(net: FastNet, task: StreamTask, most_wrong: int, seed: int) -> tuple[
             a, b = batch[:, place].T
             errors: list[tuple[int, tuple[int, int]]] = []
             if machine is not None:
+                right, meant = rights[meant], following[meant, a, b]
+            if machine is not None and len(wrong) < most_wrong:
                 _, answers = net.step(tables[None], state[:, None])
-                right = np.array(machine.answers).reshape(machine.n_states, -1)[meant]
-                meant = np.array(machine.following)[meant, a, b]
                 errors = [(i, divmod(pair, task.n_right)) for i, pair in np.argwhere(answers != right).tolist()]
             state, answers = net.step(net.left[a] + net.right[b], state)
             if machine is None:

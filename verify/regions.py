@@ -21,7 +21,7 @@ GAPS = tuple(2.0**-i for i in range(1, 8))
 INFLATIONS = (*(2.0**-i for i in range(2, 13)), 2.0**-18)
 CELLS = (1, 2, 4, 8)
 MOST_CELLS = 64
-MOST_CLUSTERS, MOST_POINTS, GROWTHS = 24, 800, 30
+MOST_CLUSTERS, MOST_POINTS, GROWTHS = 24, 300, 30
 ONE = 1 << GRID_BITS
 
 
@@ -75,18 +75,21 @@ def _components(points: Doubles, gap: float) -> NDArray[np.int64]:
 def _determined(net: FastNet, points: Doubles, cluster: NDArray[np.int64], gap: float) -> Abstraction | None:
     n_left, n_right, n = len(net.left), len(net.right), int(cluster.max()) + 1
     after, answers = net.step(net.tables[None], points[:, None])
-    distance = np.abs(after.reshape(-1, 1, points.shape[1]) - points[None]).max(axis=2)
-    nearest = distance.argmin(axis=1)
-    if (distance[np.arange(len(nearest)), nearest] >= gap).any():
+    if not _agree(answers, cluster):
         return None
-    following = cluster[nearest].reshape(len(points), -1)
+    nearest = []
+    for states in after:
+        distance = np.abs(states[:, None] - points[None]).max(axis=2)
+        nearest.append(distance.argmin(axis=1))
+        if (distance.min(axis=1) >= gap).any():
+            return None
+    following = cluster[np.array(nearest)]
+    if not _agree(following, cluster):
+        return None
     tables = []
     for table in (following, answers):
-        low = np.stack([table[cluster == q].min(axis=0) for q in range(n)])
-        high = np.stack([table[cluster == q].max(axis=0) for q in range(n)])
-        if (low != high).any() or (low < 0).any():
-            return None
-        tables.append(low.reshape(n, n_left, n_right).tolist())
+        first = [int(np.argmax(cluster == q)) for q in range(n)]
+        tables.append(table[first].reshape(n, n_left, n_right).tolist())
     found = explore(0, lambda q, a, b: (tables[0][q][a][b], tables[1][q][a][b]), n_left, n_right, n)
     assert found is not None
     machine, order = found
@@ -94,6 +97,13 @@ def _determined(net: FastNet, points: Doubles, cluster: NDArray[np.int64], gap: 
     number[order] = np.arange(len(order))
     member = number[cluster]
     return Abstraction(machine, points[member >= 0], member[member >= 0])
+
+
+def _agree(table: NDArray[np.int64], cluster: NDArray[np.int64]) -> bool:
+    """Whether all points of a cluster have the same row, without a -1 in it."""
+    return bool((table >= 0).all()) and all(
+        (table[cluster == q] == table[cluster == q][0]).all() for q in range(int(cluster.max()) + 1)
+    )
 
 
 def candidates(net: FastNet, found: Abstraction) -> Iterator[tuple[Box, ...]]:

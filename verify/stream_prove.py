@@ -65,6 +65,13 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
     return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
 
 
+def read_machine(net: RecurrentNet) -> Machine | None:
+    """The minimised machine of the states that a net reaches; None where they do not fall into finitely many."""
+    fast = FastNet.of(net)
+    found = abstraction(fast, reach(fast, net.task).states)
+    return None if found is None else found.machine.minimised()
+
+
 def overall(results: list[StreamResult], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
     """A stream that replays refutes; else both inductions prove; else the first open link says why it is Unknown."""
     if wrong is not None:
