@@ -31,9 +31,8 @@ SENTENCES = {
 }
 WHOLE = {"method": "task = machine = net", "verdict": "Proved"}
 MOST_BYTES, MOST_SIZE, LONGEST_STREAM, DEEPEST, GRID_BITS = 1 << 26, 1 << 20, 1000, 64, 20
-ZERO, ONE = Fraction(0), Fraction(1)
-ROUND, TINY = Fraction(1, 1 << 23), Fraction(1, 1 << 149)
-LARGEST, OVERFLOW = 1 << 40, Fraction(1 << 400)  # far from float32's overflow, and more than any lead or room
+ONE, MOST_BITS = 1 << GRID_BITS, 256
+LARGEST = 1 << 40  # far from float32's overflow
 
 
 class Rejected(Exception):
@@ -73,7 +72,7 @@ def is_int(value, low, high):
 
 
 def read_net(data):
-    """Header and exact weights, as fractions, from the bytes of a snapshot."""
+    """Header, task and exact weights from the bytes of a snapshot."""
     start = 8 + struct.unpack("<Q", data[:8])[0]
     header = parse(data[8:start])
     meta, tensors = header.pop("__metadata__"), {}
@@ -113,10 +112,17 @@ def read_net(data):
 
 
 class Net:
-    """The weights in exact arithmetic, and the bounds that everything below rests on."""
+    """The weights times 2^k as integers, and the bounds that everything below rests on.
 
-    def __init__(self, left, right, state_in, state_out, state_bias, unembed, unembed_bias):
-        self.left, self.right, self.state_in = left, right, state_in
+    Boxes are in units of 2^-GRID_BITS, hidden values of 2^-(k + GRID_BITS), outputs of 2^-(2 k + GRID_BITS): integers.
+    """
+
+    def __init__(self, *tensors):
+        self.fractions = tensors
+        self.k = max(value.denominator.bit_length() - 1 for rows in tensors for row in rows for value in row)
+        need(self.k <= MOST_BITS, f"net: weights of more than {MOST_BITS} binary places")
+        integers = [[[int(value * (1 << self.k)) for value in row] for row in rows] for rows in tensors]
+        self.left, self.right, self.state_in, state_out, state_bias, unembed, unembed_bias = integers
         self.outputs = list(zip(unembed, unembed_bias[0], strict=True))
         self.next = list(zip(state_out, state_bias[0], strict=True))
         self.ahead = {
@@ -125,95 +131,101 @@ class Net:
             for y, (_, d) in enumerate(self.outputs)
             if x != y
         }
-
-    def hidden(self, a, b, state):
-        """The hidden layer at one state, exactly."""
-        pre = [x + y + dot(row, state) for x, y, row in zip(self.left[a], self.right[b], self.state_in, strict=True)]
-        return [max(ZERO, value) for value in pre]
+        sizes = [abs(w) for row, bias in self.outputs + self.next for w in [*row, bias]]
+        self.may_overflow = max(sizes) >= LARGEST << self.k
 
     def run(self, stream):
-        """The answer at every step, None where the largest logit is shared."""
-        state, answers = [ZERO] * len(self.next), []
+        """The answer at every step, None where the largest logit is shared; in fractions."""
+        left, right, state_in, state_out, state_bias, unembed, unembed_bias = self.fractions
+        state, answers = [Fraction(0)] * len(state_out), []
         for a, b in stream:
-            hidden = self.hidden(a, b, state)
-            logits = [dot(row, hidden) + bias for row, bias in self.outputs]
+            pre = [x + y + dot(row, state) for x, y, row in zip(left[a], right[b], state_in, strict=True)]
+            hidden = [max(Fraction(0), value) for value in pre]
+            logits = [dot(row, hidden) + bias for row, bias in zip(unembed, unembed_bias[0], strict=True)]
             answers.append(logits.index(max(logits)) if logits.count(max(logits)) == 1 else None)
-            state = [min(max(dot(row, hidden) + bias, ZERO), ONE) for row, bias in self.next]
+            raw = [dot(row, hidden) + bias for row, bias in zip(state_out, state_bias[0], strict=True)]
+            state = [min(max(value, Fraction(0)), Fraction(1)) for value in raw]
         return answers
 
     def units(self, a, b, box):
         """Constant, slopes, least and largest pre-activation of every hidden unit over a box."""
         found = []
         for x, y, row in zip(self.left[a], self.right[b], self.state_in, strict=True):
-            found.append((x + y, row, x + y + least(row, box), x + y - least([-w for w in row], box)))
+            constant = (x + y) << GRID_BITS
+            found.append((constant, row, constant + least(row, box), constant - least([-w for w in row], box)))
         return found
 
+    def lower(self, weights, bias, units, box):
+        """A lower bound of bias + sum_i w_i relu(c_i + v_i s) over a box."""
+        total, slopes = bias << (self.k + GRID_BITS), [0] * len(box)
+        for w, (constant, row, low, high) in zip(weights, units, strict=True):
+            if high <= 0 or w == 0:  # off: 0 everywhere
+                continue
+            if low >= 0 or (w > 0 and high > -low):  # on; or relu(x) >= x
+                total += w * constant
+                slopes = [s + w * v for s, v in zip(slopes, row, strict=True)]
+            elif w < 0:  # relu(x) <= high, and otherwise relu(x) >= 0
+                total += w * high
+        return total + least(slopes, box)
+
     def rounding(self, a, b, box):
-        """Bounds of the float32 error of any logit and any next state: n 2^-23 sum |terms| for a sum of n terms."""
+        """Bounds of the float32 error of any logit and any next state: n 2^-23 sum |terms| for a sum of n terms.
+
+        A rounded product that underflows is off by 2^-149 more. Returns None where float32 might overflow.
+        """
         n, m = len(box) + 3, len(self.left[0]) + 2
         size, error = [], []
         for x, y, row in zip(self.left[a], self.right[b], self.state_in, strict=True):
-            total = abs(x) + abs(y) + sum(abs(w) * high for w, (_, high) in zip(row, box, strict=True))
-            error.append(n * ROUND * total + n * TINY)
+            total = ((abs(x) + abs(y)) << GRID_BITS) + sum(abs(w) * high for w, (_, high) in zip(row, box, strict=True))
+            error.append(up(n * total, 23) + up(n << (self.k + GRID_BITS), 149))
             size.append(total + error[-1])
-
-        if max(size) >= LARGEST:
-            return OVERFLOW, OVERFLOW
+        if self.may_overflow or max(size) >= LARGEST << (self.k + GRID_BITS):
+            return None
 
         def worst(rows):
-            return max(
-                dot(map(abs, row), error) + m * ROUND * (abs(bias) + dot(map(abs, row), size)) + m * TINY
-                for row, bias in rows
-            )
+            found = 0
+            for row, bias in rows:
+                terms = (abs(bias) << (self.k + GRID_BITS)) + sum(abs(w) * h for w, h in zip(row, size, strict=True))
+                carried = sum(abs(w) * e for w, e in zip(row, error, strict=True))
+                found = max(found, carried + up(m * terms, 23) + up(m << (2 * self.k + GRID_BITS), 149))
+            return found
 
-        if any(abs(w) >= LARGEST for row, bias in [*self.outputs, *self.next] for w in [*row, bias]):
-            return OVERFLOW, OVERFLOW
         return worst(self.outputs), worst(self.next)
 
 
+def up(value, shift):
+    """value / 2^shift, rounded up."""
+    return -(-value >> shift)
+
+
 def dot(left, right):
-    return sum((x * y for x, y in zip(left, right, strict=True)), ZERO)
+    return sum((x * y for x, y in zip(left, right, strict=True)), Fraction(0))
 
 
 def least(weights, box):
     """The least of sum_j w_j s_j over a box."""
-    return sum((w * (low if w > 0 else high) for w, (low, high) in zip(weights, box, strict=True)), ZERO)
-
-
-def lower(weights, bias, units, box):
-    """A lower bound of bias + sum_i w_i relu(c_i + v_i s) over a box."""
-    total, slopes = bias, [ZERO] * len(box)
-    for w, (constant, row, low, high) in zip(weights, units, strict=True):
-        if high <= 0 or w == 0:  # off: 0 everywhere
-            continue
-        if low >= 0 or (w > 0 and high > -low):  # on; or relu(x) >= x
-            total += w * constant
-            slopes = [s + w * v for s, v in zip(slopes, row, strict=True)]
-        elif w < 0:  # relu(x) <= high, and otherwise relu(x) >= 0
-            total += w * high
-    return total + least(slopes, box)
+    return sum(w * (low if w > 0 else high) for w, (low, high) in zip(weights, box, strict=True))
 
 
 def leaf(net, a, b, box, answer, target):
     """Whether the obligation holds over a box, and whether it does so with room for float32."""
-    units = net.units(a, b, box)
+    units, shift = net.units(a, b, box), 2 * net.k
     leads = []
     for other in range(len(net.outputs)):
         if other != answer:
             weights, bias = net.ahead[answer, other]
-            leads.append(lower(weights, bias, units, box))
-    lead = min(leads)
+            leads.append(net.lower(weights, bias, units, box))
     rooms = []
     for (weights, bias), (low, high) in zip(net.next, target, strict=True):
         if low > 0:
-            rooms.append(lower(weights, bias, units, box) - low)
-        if high < 1:
-            rooms.append(high + lower([-w for w in weights], -bias, units, box))
-    logit_error, state_error = net.rounding(a, b, box)
-    return (
-        lead > 0 and all(room >= 0 for room in rooms),
-        lead > 2 * logit_error and all(room > state_error for room in rooms),
-    )
+            rooms.append(net.lower(weights, bias, units, box) - (low << shift))
+        if high < ONE:
+            rooms.append((high << shift) + net.lower([-w for w in weights], -bias, units, box))
+    exact = min(leads) > 0 and all(room >= 0 for room in rooms)
+    errors = net.rounding(a, b, box)
+    if errors is None:
+        return exact, False
+    return exact, min(leads) > 2 * errors[0] and all(room > errors[1] for room in rooms)
 
 
 def over_tree(net, a, b, box, answer, target, tree):
@@ -230,7 +242,7 @@ def over_tree(net, a, b, box, answer, target, tree):
         side = int(token)
         need(side < len(box) and depth < DEEPEST, "steps: a tree splits a side that is not there, or too often")
         low, high = box[side]
-        middle = Fraction((low + high) * (1 << GRID_BITS) // 2, 1 << GRID_BITS)  # any point between would do
+        middle = (low + high) // 2  # any point between would do
         need(low <= middle <= high, "steps: a split outside its box")
         todo.append(([*box[:side], (middle, high), *box[side + 1 :]], depth + 1))
         todo.append(([*box[:side], (low, middle), *box[side + 1 :]], depth + 1))
@@ -317,14 +329,13 @@ def check_counterexample(entry, task, got, reference, who):
 def check_induction(net, text, task, machine):
     """Whether the regions prove the exact claim, and the float32 claim."""
     need(text["grid_bits"] == GRID_BITS, f"grid_bits: not {GRID_BITS}")
-    one = 1 << GRID_BITS
     regions = []
     for entry in text["regions"]:
         need(len(entry["low"]) == len(entry["high"]) == len(net.next), "regions: their dimension")
         sides = list(zip(entry["low"], entry["high"], strict=True))
-        need(all(is_int(v, 0, one + 1) for side in sides for v in side), "regions: a border beyond 0 and 1")
+        need(all(is_int(v, 0, ONE + 1) for side in sides for v in side), "regions: a border beyond 0 and 1")
         need(all(low <= high for low, high in sides), "regions: one is empty")
-        regions.append([(Fraction(low, one), Fraction(high, one)) for low, high in sides])
+        regions.append(sides)
     following, answers = machine
     need(len(regions) == len(following), "regions: not one for each state of the machine")
     need(all(low <= 0 <= high for low, high in regions[0]), "regions: the initial state is not in region 0")
