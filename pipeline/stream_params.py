@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from pipeline.errors import UserError
-from pipeline.fields import Params, PositiveInt
+from pipeline.fields import Fraction, Params, PositiveInt
 from pipeline.recipe_params import RecipeParams
 from pipeline.tasks.streaming import LONGEST_EXAMPLE, MOST_EXAMPLES, StreamTask, stream_task_from
 
@@ -43,9 +43,14 @@ class StreamTrainParams(Params):
 
 
 class StreamRecipeParams(RecipeParams):
-    """A recipe as any other. `teach`: counterexamples found at the end of a cycle become examples."""
+    """A recipe as any other. `teach`: counterexamples found at the end of a cycle become examples.
+
+    A net that gives less than `learnt` of the digits it is shown right is taught nothing, and after three such cycles
+    its weights are drawn anew; with 0 never.
+    """
 
     teach: bool = False
+    learnt: Fraction = 0.0
 
 
 class StreamCompressParams(Params):

@@ -30,16 +30,22 @@ from train.schedules import multiplier
 from train.state import STATE_ROOT, ResumableState
 from train.step import Trainer
 
+PATIENCE = 3
+"""Cycles in which a net has to learn its examples."""
+
 Teacher = Callable[[Recurrent, StreamTask, int], Sequence[Stream]]
 """Streams, at most so many, that the net gets wrong."""
 
 
-def new_net(config: StreamRunConfig) -> Recurrent:
-    """Initial weights of the recipe and the seed; the state's biases are 1/2, where the clip has a gradient."""
+def new_net(config: StreamRunConfig, draw: int = 0) -> Recurrent:
+    """Initial weights of the recipe and the seed, of which a seed has any number of draws.
+
+    The state's biases are 1/2, where the clip has a gradient.
+    """
     task = config.stream_task()
     shape = RecurrentConfig(task.n_left, task.n_right, task.n_answers, **config.net.model_dump())
     net = Recurrent(shape)
-    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed + (draw << 32)))
     torch.nn.init.constant_(net.state_out.bias, 0.5)
     return net
 
@@ -110,15 +116,16 @@ def _train(
     history: list[Row] = []
     accuracy: list[Row] = []
     taught: list[Any] = []
+    draws: list[int] = [0]  # the cycle after which each draw of the weights began
     saved = state.load()
     if saved is None:
         shutil.rmtree(state.snapshots, ignore_errors=True)
         _snapshot(config, net, state, 0)
-        accuracy.append({"cycle": 0, "taught": 0, **exact_match(net, sets)})
+        accuracy.append({"cycle": 0, "taught": 0, "draws": 1, **exact_match(net, sets)})
     else:
         net.load_state_dict(saved["net"])
         trainer.load_state_dict(saved["trainer"])
-        history, accuracy, taught = saved["history"], saved["accuracy"], saved["taught"]
+        history, accuracy, taught, draws = (saved[name] for name in ("history", "accuracy", "taught", "draws"))
     pairs, answers = shown(task, first + taught)
     with Progress(f"train {config.key}", params.steps, len(history)) as progress:
         for step in range(len(history), params.steps):
@@ -135,15 +142,21 @@ def _train(
                 continue
             shares = exact_match(net, sets)
             history[-1]["test_accuracy"] = shares[f"random_{params.lengths[0]}"]
-            accuracy.append({"cycle": cycle, "taught": len(taught), **shares})
+            accuracy.append({"cycle": cycle, "taught": len(taught), "draws": len(draws), **shares})
             progress.say(f"cycle {cycle}: digits {digits_right:.3f}, " + _line(shares))
             _snapshot(config, net, state, cycle)
-            if teacher is not None and step + 1 < params.steps:
+            more = step + 1 < params.steps
+            learnt = digits_right >= config.recipe.learnt
+            if more and not learnt and cycle - draws[-1] >= PATIENCE:
+                draws.append(cycle)
+                net.load_state_dict(new_net(config, len(draws) - 1).state_dict())
+                trainer = Trainer(net, config.recipe, params.seed)
+            if teacher is not None and more and learnt:
                 new = [stream for stream in _lists(teacher(net, task, params.counterexamples)) if stream not in taught]
                 taught.extend(new)
                 pairs, answers = shown(task, first + taught)
             parts = {"net": net.state_dict(), "trainer": trainer.state_dict()}
-            state.save({**parts, "history": history, "accuracy": accuracy, "taught": taught})
+            state.save({**parts, "history": history, "accuracy": accuracy, "taught": taught, "draws": draws})
             if after_cycle is not None:
                 after_cycle(cycle)
     return {"history": history, "accuracy": accuracy, "taught": taught}

@@ -18,7 +18,7 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.nets.net import Net
 
 
-LEAK = 0.1
+LEAK = 0.02
 
 
 def clip(x: Tensor) -> Tensor:
