@@ -78,7 +78,7 @@ class Lessons:
             if not tied or a <= b
             for inward in product((0.0, REACH), repeat=r)
         ]
-        left, right, state, source = zip(*rows, strict=True)
+        left, right, state, _ = zip(*rows, strict=True)
         return cls(
             RecurrentConfig(machine.n_left, machine.n_right, n_answers, n_state=r, tied=tied),
             torch.tensor(left),
@@ -142,7 +142,7 @@ class Crowd:
         entropy = cross_entropy(logits.transpose(1, 2), answer, reduction="none")
         side = 2 * self.lessons.following - 1
         short = torch.relu(0.5 + BEYOND - side * (following - 0.5)).mean(dim=2)
-        worst = entropy.topk(10, dim=1).values.mean(dim=1)
+        worst = entropy.topk(min(10, entropy.shape[1]), dim=1).values.mean(dim=1)
         return entropy.mean(dim=1) + 0.05 * worst + 2 * short.mean(dim=1) + 0.1 * short.amax(dim=1)
 
     def trained(self, steps: int, rates: Sequence[float], grid: Grid | None, top: float) -> Crowd:

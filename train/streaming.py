@@ -2,7 +2,7 @@
 
 The net is shown `examples` random streams of at most four digits and, where the recipe teaches, what `counterexamples`
 finds at the end of a cycle: streams that the net of that moment gets wrong. Every one is counted and listed in
-`taught.json`, as the training data that it is. Steps beyond the end of a stream count for nothing.
+`taught.json`, as the training data that it is; one that is found again counts again. Steps beyond the end of a stream count for nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from train.schedules import multiplier
 from train.state import STATE_ROOT, ResumableState
 from train.step import Trainer
 
+APART = 1_000_003
+"""Between the seeds of two draws; the generator reads the low 32 bits of a seed only."""
 PATIENCE = 3
 """Cycles in which a net has to learn its examples."""
 
@@ -45,7 +47,7 @@ def new_net(config: StreamRunConfig, draw: int = 0) -> Recurrent:
     task = config.stream_task()
     shape = RecurrentConfig(task.n_left, task.n_right, task.n_answers, **config.net.model_dump())
     net = Recurrent(shape)
-    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed + (draw << 32)))
+    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed + APART * draw))
     torch.nn.init.constant_(net.state_out.bias, 0.5)
     return net
 
@@ -152,8 +154,7 @@ def _train(
                 net.load_state_dict(new_net(config, len(draws) - 1).state_dict())
                 trainer = Trainer(net, config.recipe, params.seed)
             if teacher is not None and more and learnt:
-                new = [stream for stream in _lists(teacher(net, task, params.counterexamples)) if stream not in taught]
-                taught.extend(new)
+                taught.extend(_lists(teacher(net, task, params.counterexamples)))
                 pairs, answers = shown(task, first + taught)
             parts = {"net": net.state_dict(), "trainer": trainer.state_dict()}
             state.save({**parts, "history": history, "accuracy": accuracy, "taught": taught, "draws": draws})

