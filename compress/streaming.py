@@ -4,8 +4,8 @@
 
 A student sees the machine's transitions and nothing else; nothing of the task. Units go one at a time: every unit of
 the best nets is tried, the best of those children are retrained, from few units on with cycles of a high rate. At every
-number of units the weights are then rounded to ever fewer bits, trained through the rounding. A point of the frontier is a
-net that is right from every corner of every region; whether it is so from every state is for the proof to say.
+number of units the weights are then rounded to ever fewer bits, trained through the rounding. A point of the frontier
+is a net that is right from every corner of every region; whether it is so from every state is for the proof to say.
 """
 
 from __future__ import annotations

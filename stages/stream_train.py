@@ -12,8 +12,8 @@ def body() -> None:
     if streaming is None:
         raise UserError("params.yaml: streaming is missing: add it")
     config = streaming.run_config(one_argument("stream_train", "RECIPE"))
-    from stages.teacher import counterexamples
     from train.streaming import train_stream_run
+    from verify.teacher import counterexamples
 
     train_stream_run(config, Path("runs") / config.key, counterexamples)
 

@@ -2,7 +2,8 @@
 
 The net is shown `examples` random streams of at most four digits and, where the recipe teaches, what `counterexamples`
 finds at the end of a cycle: streams that the net of that moment gets wrong. Every one is counted and listed in
-`taught.json`, as the training data that it is; one that is found again counts again. Steps beyond the end of a stream count for nothing.
+`taught.json`, as the training data that it is; one that is found again counts again. Steps beyond the end of a stream
+count for nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
@@ -35,8 +37,8 @@ APART = 1_000_003
 PATIENCE = 3
 """Cycles in which a net has to learn its examples."""
 
-Teacher = Callable[[Recurrent, StreamTask, int], Sequence[Stream]]
-"""Streams, at most so many, that the net gets wrong."""
+Teacher = Callable[[dict[str, NDArray[np.float32]], StreamTask, int], Sequence[Stream]]
+"""For weights by name: streams, at most so many, that the net gets wrong."""
 
 
 def new_net(config: StreamRunConfig, draw: int = 0) -> Recurrent:
@@ -154,7 +156,8 @@ def _train(
                 net.load_state_dict(new_net(config, len(draws) - 1).state_dict())
                 trainer = Trainer(net, config.recipe, params.seed)
             if teacher is not None and more and learnt:
-                taught.extend(_lists(teacher(net, task, params.counterexamples)))
+                weights = {name: weight.detach().numpy().copy() for name, weight in net.state_dict().items()}
+                taught.extend(_lists(teacher(weights, task, params.counterexamples)))
                 pairs, answers = shown(task, first + taught)
             parts = {"net": net.state_dict(), "trainer": trainer.state_dict()}
             state.save({**parts, "history": history, "accuracy": accuracy, "taught": taught, "draws": draws})

@@ -107,21 +107,19 @@ def _along(net: FastNet, task: StreamTask, most_wrong: int, seed: int) -> tuple[
     rng = np.random.default_rng([seed, 2])
     machine, tables = task.machine(), net.tables
     kept, wrong = [], []
-    if machine is not None:
-        rights, following = np.array(machine.answers).reshape(machine.n_states, -1), np.array(machine.following)
+    known = None if machine is None else (np.array(machine.answers), np.array(machine.following))
     for batch in (task.random(STREAMS, LONG, rng), task.hard(STREAMS, LONG, rng)):
         expected = task.answers(batch)
         state, meant = np.zeros((len(batch), net.state_in.shape[1])), np.zeros(len(batch), dtype=np.int64)
         for place in range(LONG):
             a, b = batch[:, place].T
             errors: list[tuple[int, tuple[int, int]]] = []
-            if machine is not None:
-                right, meant = rights[meant], following[meant, a, b]
-            if machine is not None and len(wrong) < most_wrong:
-                _, answers = net.step(tables[None], state[:, None])
+            if known is not None:
+                right, meant = known[0][meant].reshape(len(batch), -1), known[1][meant, a, b]
+                _, answers = net.step(tables[None], state[:, None]) if len(wrong) < most_wrong else (None, right)
                 errors = [(i, divmod(pair, task.n_right)) for i, pair in np.argwhere(answers != right).tolist()]
             state, answers = net.step(net.left[a] + net.right[b], state)
-            if machine is None:
+            if known is None:
                 wrong_now = np.flatnonzero(answers != expected[:, place]).tolist()
                 errors = [(i, (int(a[i]), int(b[i]))) for i in wrong_now]
             for i, pair in errors[: most_wrong - len(wrong)]:

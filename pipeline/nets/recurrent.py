@@ -17,7 +17,6 @@ from transformer_lens.hook_points import HookPoint
 
 from pipeline.nets.net import Net
 
-
 LEAK = 0.02
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.nets import Recurrent
 from pipeline.params import AdamWParams, InitParams, ScheduleParams
 from pipeline.stream_params import StreamNetParams, StreamRecipeParams, StreamRunConfig, StreamTrainParams
 from pipeline.stream_runs import load_stream_snapshot
@@ -30,9 +30,10 @@ def config(steps: int = 40, teach: bool = True, noise: float | None = 0.1, **tra
     return StreamRunConfig(task={"name": "parity"}, net=shape, train=budget, recipe_name="catapult", recipe=recipe)
 
 
-def teacher(net: Recurrent, task: StreamTask, most: int) -> list[Stream]:
+def teacher(weights: dict[str, NDArray[np.float32]], task: StreamTask, most: int) -> list[Stream]:
     assert task == stream_task("parity")
     assert most == 8
+    assert weights["unembed.bias"].shape == (2,)
     return [TAUGHT]
 
 
