@@ -15,7 +15,7 @@ FOUND = 16
 
 
 def counterexamples(weights: dict[str, NDArray[np.float32]], task: StreamTask, most: int) -> list[Stream]:
-    """For weights by their names in a snapshot, up to `most` streams of at most LONGEST pairs that the net gets wrong."""
+    """For weights by their names: up to `most` streams of at most LONGEST pairs that the net gets wrong."""
     _, wrong, _ = breadth_first(FastNet.of(RecurrentNet(task, weights, "")), task, FOUND * most)
     short = [stream for stream in wrong if len(stream) <= LONGEST]
     return short[:: max(1, len(short) // most)][:most] if most else []
