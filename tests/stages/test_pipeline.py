@@ -23,7 +23,14 @@ PARTS = (
     ".dvcignore",
     ".gitignore",
 )
-SMALL = {"p: 113": "p: 23", "train_fraction: 0.3": "train_fraction: 0.6", "steps: 200": "steps: 60"}
+SMALL = {
+    "p: 113": "p: 23",
+    "train_fraction: 0.3": "train_fraction: 0.6",
+    "steps: 200": "steps: 60",
+    "steps: 1200": "steps: 300",
+    "first_hidden: 16": "first_hidden: 9",
+    "last_hidden: 5": "last_hidden: 8",
+}
 
 
 def run(directory: Path, *command: str, status: int = 0) -> str:
@@ -71,7 +78,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 10
+    assert len(stages_run(output)) == 15
     return directory
 
 
@@ -109,14 +116,18 @@ def test_a_second_run_runs_nothing(checkout: Path) -> None:
     assert stages_run(run(checkout, "dvc", "repro")) == set()
 
 
+STREAMS = ("stream_verify@standard", "stream_verify@catapult", "stream_compress")
+
+
 @pytest.mark.parametrize(
     ("edits", "reruns"),
     [
-        ({"timeout: 240": "timeout: 200"}, {"params", "verify@standard", "verify@catapult"}),
+        ({"timeout: 240": "timeout: 200"}, {"params", "verify@standard", "verify@catapult", *STREAMS}),
         ({"lr: 0.277": "lr: 0.27"}, {"params", "train@catapult"}),
+        ({"state_noise: 0.2": "state_noise: 0.1"}, {"params", "stream_train@catapult"}),
         ({"# What is run.": "# What runs."}, {"params"}),
     ],
-    ids=["the solver's time", "one recipe", "a comment"],
+    ids=["the solver's time", "one recipe", "a streaming recipe", "a comment"],
 )
 def test_an_edit_reruns_what_it_touches(checkout: Path, edits: dict[str, str], reruns: set[str]) -> None:
     """What `dvc status` calls changed; what follows from a stage is rerun only if its output changes."""
