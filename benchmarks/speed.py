@@ -14,9 +14,7 @@ import argparse
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,54 +25,32 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformer_lens.hook_points import HookPoint
 
+from benchmarks.timing import WARM_UP, Cost, cost_of, take_turns
 from interp.analyse import analyse_run
 from pipeline.errors import UserError
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
 from pipeline.progress import Progress
 from pipeline.runs import Run
-from train.loop import Data, loss_and_accuracy, train_step
-from train.recipes import initialise, make_optimizers
-
-WARM_UP = 2
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of one call."""
-
-    cpu: float
-    wall: float
+from train.data import Data
+from train.environment import prepare
+from train.losses import accuracy, cross_entropy
+from train.recipes import initialise
+from train.step import Trainer
 
 
-def cost_of(work: Callable[[], object]) -> Cost:
-    cpu, wall = time.process_time(), time.perf_counter()
-    work()
-    return Cost(time.process_time() - cpu, time.perf_counter() - wall)
-
-
-def take_turns(
-    variants: Mapping[str, Callable[[], object]], repeats: int, done: Callable[[], None]
-) -> dict[str, list[Cost]]:
-    """`repeats` timed calls of each, one after the other in turn, after a warm-up."""
-    costs: dict[str, list[Cost]] = {name: [] for name in variants}
-    for turn in range(WARM_UP + repeats):
-        for name, work in variants.items():
-            cost = cost_of(work)
-            if turn >= WARM_UP:
-                costs[name].append(cost)
-        done()
-    return costs
+def data_of(config: RunConfig) -> Data:
+    return Data.of(config.task.task(), config.task.train_fraction, config.train.seed)
 
 
 def our_step(config: RunConfig, data: Data, general: bool) -> Callable[[], object]:
     """A training step of ours on a fresh net; `general` puts an identity hook on the net's input."""
     net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
     initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
-    optimizers = make_optimizers(net, config.recipe)
+    trainer = Trainer(net, config.recipe, config.train.seed)
     if general:
         net.hook_embed.add_hook(identity)
-    return lambda: train_step(net, optimizers, data, config)
+    return lambda: trainer.step(data.train_pairs, data.train_answers, 1.0)[:2]
 
 
 def identity(tensor: Tensor, *, hook: HookPoint) -> Tensor:
@@ -114,7 +90,8 @@ def native_step(config: RunConfig, data: Data) -> Callable[[], object]:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        loss_and_accuracy(logits.detach(), data.train_answers)
+        cross_entropy(logits.detach(), data.train_answers).item()
+        accuracy(logits.detach(), data.train_answers).item()
 
     return step
 
@@ -149,12 +126,12 @@ def steps_of(configs: Mapping[str, RunConfig]) -> tuple[dict[str, Callable[[], o
     """Every variant of the step by name, and a line of explanation where TransformerLens's is missing."""
     variants: dict[str, Callable[[], object]] = {}
     for name, config in configs.items():
-        data = Data.of(config, torch.device("cpu"))
+        data = data_of(config)
         variants[f"{name}, looked up"] = our_step(config, data, general=False)
         variants[f"{name}, general"] = our_step(config, data, general=True)
     standard = configs["standard"]
     try:
-        variants["standard, TL native"] = native_step(standard, Data.of(standard, torch.device("cpu")))
+        variants["standard, TL native"] = native_step(standard, data_of(standard))
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
         return variants, f"No TransformerLens row: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return variants, ""
@@ -169,6 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.repeats < 1 or min(options.threads) < 1:
         raise UserError(f"--repeats = {options.repeats}, --threads = {options.threads}: give whole numbers, 1 or more")
+    prepare()
     params = load_params()
     configs = {name: params.run_config(name) for name in ("standard", "catapult")}
     variants, missing = steps_of(configs)

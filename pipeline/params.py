@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
@@ -84,6 +84,9 @@ class TrainParams(Params):
     cycle_steps: PositiveInt = 10
     evaluate_every: PositiveInt = 5
     batch_size: PositiveInt | None = None
+    matmul_precision: Literal["highest", "high", "medium"] = Field(
+        default="highest", description="choose highest, high or medium, as torch.set_float32_matmul_precision"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="choose auto, cpu or cuda")
 
     @model_validator(mode="after")
@@ -166,17 +169,10 @@ class RunConfig(Params):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class PipelineParams(Params):
-    """The whole of params.yaml."""
+class RecipeBook(Params):
+    """Named recipes: a section of params.yaml, or a file of its own."""
 
-    task: TaskParams
-    net: NetParams
-    train: TrainParams
     recipes: dict[str, RecipeParams]
-    interp: InterpParams
-    compress: CompressParams
-    verify: VerifyParams
-    streaming: StreamingParams | None = None
 
     @field_validator("recipes")
     @classmethod
@@ -188,6 +184,18 @@ class PipelineParams(Params):
                 raise ValueError("recipe name 'range': is the command `python -m train range`; choose another")
         return recipes
 
+
+class PipelineParams(RecipeBook):
+    """The whole of params.yaml."""
+
+    task: TaskParams
+    net: NetParams
+    train: TrainParams
+    interp: InterpParams
+    compress: CompressParams
+    verify: VerifyParams
+    streaming: StreamingParams | None = None
+
     def run_config(self, recipe: str) -> RunConfig:
         if recipe not in self.recipes:
             raise UserError(f"recipe = {recipe!r}: not in params.yaml; known: {', '.join(sorted(self.recipes))}")
@@ -198,6 +206,14 @@ class PipelineParams(Params):
 
 def load_params(path: Path = Path("params.yaml")) -> PipelineParams:
     """Read and check params.yaml; a mistake raises UserError naming the key, the value and the mend."""
+    return load_checked(path, PipelineParams)
+
+
+P = TypeVar("P", bound=Params)
+
+
+def load_checked(path: Path, kind: type[P]) -> P:
+    """Read a YAML file of `kind`, such as a RecipeBook; mistakes are those of `load_params`."""
     try:
         data = YAML(typ="safe").load(path.read_text())
     except FileNotFoundError:
@@ -206,23 +222,23 @@ def load_params(path: Path = Path("params.yaml")) -> PipelineParams:
         problem = " ".join(str(error).split())
         raise UserError(f"{path}: not valid YAML: {problem[:200]}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}: expected a mapping with the keys {', '.join(PipelineParams.model_fields)}")
+        raise UserError(f"{path}: expected a mapping with the keys {', '.join(kind.model_fields)}")
     try:
-        return PipelineParams.model_validate_json(json.dumps(data))
+        return kind.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from None
+        raise UserError(f"{path}: {_explain(error, kind)}") from None
     except TypeError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, kind: type[Params]) -> str:
     """The first of pydantic's complaints as one line: key = value: mend."""
     first = error.errors(include_url=False)[0]
     path = _without_tags(first["loc"])
     key = ".".join(path) or "params.yaml"
     value = _short(first["input"])
     if first["type"] == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(path[:-1], kind)
         close = difflib.get_close_matches(path[-1], known, n=1)
         mend = f"did you mean {close[0]}?" if close else f"remove it; known here: {', '.join(known)}"
         return f"{key} = {value}: no such key; {mend}"
@@ -231,7 +247,7 @@ def _explain(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict) and first["type"] == "value_error":
         return f"{key}: {message}"
-    mend = _description(path)
+    mend = _description(path, kind)
     return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
 
 
@@ -257,9 +273,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _walk(path: list[str]) -> list[Any]:
+def _walk(path: list[str], kind: type[Params]) -> list[Any]:
     """The JSON schemas that a key path can mean (an optimiser may be either of two)."""
-    schema = PipelineParams.model_json_schema()
+    schema = kind.model_json_schema()
     definitions = schema["$defs"]
 
     def resolve(node: dict[str, Any]) -> list[dict[str, Any]]:
@@ -291,9 +307,9 @@ def _mend(node: dict[str, Any], option: dict[str, Any]) -> str:
     return node.get("description") or (option.get("description", "") if option.get("type") != "object" else "")
 
 
-def _known_keys(path: list[str]) -> list[str]:
-    return sorted({key for node in _walk(path) for key in node.get("properties", {})})
+def _known_keys(path: list[str], kind: type[Params]) -> list[str]:
+    return sorted({key for node in _walk(path, kind) for key in node.get("properties", {})})
 
 
-def _description(path: list[str]) -> str:
-    return next((node["mend"] for node in _walk(path) if node.get("mend")), "")
+def _description(path: list[str], kind: type[Params]) -> str:
+    return next((node["mend"] for node in _walk(path, kind) if node.get("mend")), "")

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from pipeline.params import GrokfastParams
 
@@ -26,16 +27,18 @@ class Grokfast:
         self.means: list[Tensor] = []
 
     @torch.no_grad()
-    def __call__(self, weights: Sequence[nn.Parameter]) -> float:
-        """Change the gradients in place; returns the length of the new gradient in units of the old one's."""
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        before = _length(gradients)
+    def __call__(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Float[Tensor, " nets"]:
+        """Change the gradients, stacks over nets, in place.
+
+        Returns the length of each net's new gradient in units of the old one's.
+        """
+        before = _lengths(gradients)
         if not self.means:
             self.means = [gradient.clone() for gradient in gradients]
         for gradient, mean in zip(gradients, self.means, strict=True):
             mean.lerp_(gradient, 1 - self.params.alpha)
             gradient.add_(mean, alpha=self.params.lamb)
-        return _length(gradients) / before if before else 1.0
+        return torch.where(before > 0, _lengths(gradients) / before, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
         return {"means": self.means}
@@ -44,5 +47,5 @@ class Grokfast:
         self.means = [mean.to(device) for mean in state["means"]]
 
 
-def _length(tensors: Sequence[Tensor]) -> float:
-    return sum(float(tensor.double().square().sum()) for tensor in tensors) ** 0.5
+def _lengths(stacks: Sequence[Tensor]) -> Float[Tensor, " nets"]:
+    return torch.stack([stack.flatten(1).square().sum(1, dtype=torch.float64) for stack in stacks]).sum(0).sqrt()

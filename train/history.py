@@ -1,5 +1,6 @@
 """One row a step: what every run reports, and one column more for each method that its recipe switches on.
 
+    weight_decay      length of what weight decay took off the weights: lr * weight_decay * w over all of them
     norm_penalty      what the penalty added to the loss
     gradient          grokfast: length of the new gradient over the old one's; perpendicular: share of the gradient's
                       energy that was radial

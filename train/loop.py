@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
@@ -20,6 +22,7 @@ from pipeline.runs import Run, Snapshot, save_snapshot
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
+from train.environment import prepare
 from train.history import Row, to_csv
 from train.losses import evaluate
 from train.recipes import initialise
@@ -44,53 +47,57 @@ class Budget:
 def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 0) -> Iterator[Row]:
     """The loop: update, and give the row of the history, until the budget is spent. Raises Diverged."""
     for step in range(done, budget.steps):
-        factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
-        loss, accuracy, measured = trainer.step(*batches.next(), factor)
-        rate = trainer.rates[0] * factor
-        refuse_divergence(trainer.net, loss, step + 1, rate)
-        test_loss = test_accuracy = None
-        data = batches.data
+        row, data = train_step(trainer, *batches.next(), budget, step), batches.data
         if budget.evaluated(step + 1) and len(data.test_answers):
-            test_loss, test_accuracy = evaluate(trainer.net, data.test_pairs, data.test_answers)
-        yield {
-            "step": step + 1,
-            "cycle": step // budget.cycle_steps + 1,
-            "lr": rate,
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "test_loss": test_loss,
-            "test_accuracy": test_accuracy,
-            **measured,
-        }
+            row["test_loss"], row["test_accuracy"] = evaluate(trainer.net, data.test_pairs, data.test_answers)
+        yield row
+
+
+def train_step(
+    trainer: Trainer, pairs: Int[Tensor, batch * two], answers: Int[Tensor, " n"], budget: Budget, step: int
+) -> Row:
+    """Update number `step`, from 0, at its rate; the row of the history, not evaluated. Raises Diverged."""
+    factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
+    loss, accuracy, measured = trainer.step(pairs, answers, factor)
+    rate = trainer.rates[0] * factor
+    refuse_divergence(trainer.net, loss, step + 1, rate)
+    return {
+        "step": step + 1,
+        "cycle": step // budget.cycle_steps + 1,
+        "lr": rate,
+        "train_loss": loss,
+        "train_accuracy": accuracy,
+        "test_loss": None,
+        "test_accuracy": None,
+        **measured,
+    }
 
 
 def fit(
     net: Net,
     task: Task,
     recipe: RecipeParams,
-    steps: int,
-    cycle_steps: int,
+    budget: Budget,
     seed: int,
-    evaluate_every: int,
+    *,
+    train_fraction: float,
     batch_size: int | None = None,
     stop_when: Callable[[Row], bool] | None = None,
-    *,
-    train_fraction: float = 0.3,
     device: torch.device | str = "cpu",
 ) -> list[Row]:
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
 
     Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
-    `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and `cpu_seconds`, the
-    process time of the updates without the evaluations. Raises Diverged (a UserError with `step` and `rate`) where the
-    loss or a weight is not finite.
+    `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and
+    `cpu_seconds`, the process time of the updates without the evaluations. Raises Diverged (a UserError with `step`
+    and `rate`) where the loss or a weight is not finite.
     """
-    torch.use_deterministic_algorithms(True)
+    prepare()
     initialise(net.to("cpu"), recipe.init, torch.Generator().manual_seed(seed))
     trainer = TimedTrainer(net.to(device), recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
     history: list[Row] = []
-    for row in train_steps(trainer, batches, Budget(steps, cycle_steps, evaluate_every)):
+    for row in train_steps(trainer, batches, budget):
         history.append({**row, "samples": trainer.samples, "cpu_seconds": trainer.cpu_seconds})
         if stop_when is not None and stop_when(history[-1]):
             break
@@ -123,7 +130,7 @@ def train_run(
     called with the cycle's number once that cycle can be resumed from. Raises UserError on divergence.
     """
     device = pick_device(config.train.device)
-    torch.use_deterministic_algorithms(True)
+    prepare()
     state = ResumableState(config, device, state_root)
     with state.locked():
         history, measures = _train(config, device, state, after_cycle)
@@ -149,7 +156,7 @@ def _train(
     budget = Budget(params.steps, params.cycle_steps, params.evaluate_every)
     net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
     initialise(net, config.recipe.init, torch.Generator().manual_seed(params.seed))
-    trainer = Trainer(net.to(device), config.recipe, params.seed)
+    trainer = Trainer(net.to(device), config.recipe, params.seed, params.matmul_precision)
     data = Data.of(config.task.task(), config.task.train_fraction, params.seed, device)
     batches = Batches(data, params.batch_size, params.seed)
     history: list[Row] = []

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor
 
 from pipeline.params import PerpendicularParams
 
@@ -26,25 +27,24 @@ class Perpendicular:
         self.params = params
 
     @torch.no_grad()
-    def __call__(self, weights: Sequence[nn.Parameter]) -> float:
-        """Change the gradients in place; returns the share of their energy (squared length) that was radial."""
-        radial = total = 0.0
-        for weight in weights:
-            gradient = weight.grad
-            if gradient is None:
-                continue
-            length = torch.linalg.vector_norm(gradient)
-            square = weight.square().sum()
-            total += float(length) ** 2
-            if not square:
-                continue
-            along = (weight * gradient).sum() / square
-            radial += float(along.square() * square)
-            gradient.sub_(along * weight)
+    def __call__(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Float[Tensor, " nets"]:
+        """Change the gradients, stacks over nets, in place.
+
+        Returns the share of each net's gradient energy (squared length) that was radial.
+        """
+        radial = total = weights[0].new_zeros(len(weights[0]))
+        for stack, stacked in zip(weights, gradients, strict=True):
+            w, g = stack.flatten(1), stacked.view(len(stacked), -1)
+            length = torch.linalg.vector_norm(g, dim=1)
+            square = w.square().sum(1)
+            along = torch.where(square > 0, (w * g).sum(1) / square, 0.0)
+            total = total + length.square()
+            radial = radial + along.square() * square
+            g.sub_(along[:, None] * w)
             if self.params.rescale:
-                left = torch.linalg.vector_norm(gradient)
-                gradient.mul_(length / left if left else 1.0)
-        return radial / total if total else 0.0
+                left = torch.linalg.vector_norm(g, dim=1)
+                g.mul_(torch.where(left > 0, length / left, 1.0)[:, None])
+        return torch.where(total > 0, radial / total, 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         return {}

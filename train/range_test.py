@@ -21,6 +21,7 @@ from pipeline.params import RecipeParams
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
+from train.environment import prepare
 from train.recipes import initialise
 from train.step import Trainer
 
@@ -57,7 +58,7 @@ def range_test(
     net: Net, task: Task, recipe: RecipeParams, seed: int, train_fraction: float, factors: Sequence[float], rise: float
 ) -> RangeTest:
     """Train `net` in place from the recipe's initial weights, one full-batch step a factor, up to the edge."""
-    torch.use_deterministic_algorithms(True)
+    prepare()
     initialise(net, recipe.init, torch.Generator().manual_seed(seed))
     trainer = Trainer(net, recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed), None, seed)

@@ -6,6 +6,8 @@ A net's parameters fall into three groups, which a recipe may train differently:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
@@ -13,6 +15,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from pipeline.nets import Net
 from pipeline.params import AdamWParams, InitParams, LionParams, MuonParams, RecipeParams
 from train.lion import Lion
+from train.muon import StackedMuon
 
 
 @torch.no_grad()
@@ -29,24 +32,36 @@ def initialise(net: Net, params: InitParams, generator: torch.Generator) -> None
             weight.normal_(0, gain / weight.shape[1] ** 0.5, generator=generator)
 
 
-def make_optimizers(net: Net, recipe: RecipeParams) -> list[Optimizer]:
-    """One optimiser a group that has weights; its learning rate is the recipe's, which the schedule multiplies."""
+def make_optimizers(
+    groups: Mapping[str, Sequence[nn.Parameter]], recipe: RecipeParams, stacked: bool
+) -> list[Optimizer]:
+    """One optimiser a group that has weights; its learning rate is the recipe's, which the schedule multiplies.
+
+    `stacked` says whether the weights are stacks over nets. For AdamW and Lion, which act number by number, it is all
+    the same.
+    """
     chosen = {
         "matrices": recipe.optimizer,
         "embeddings": recipe.embeddings or recipe.optimizer,
         "readout": recipe.readout or recipe.optimizer,
     }
-    return [_make(weights, chosen[name]) for name, weights in net.parameter_groups().items() if weights]
+    return [_make(weights, chosen[name], stacked) for name, weights in groups.items() if weights]
 
 
-def _make(weights: list[nn.Parameter], params: AdamWParams | MuonParams | LionParams) -> Optimizer:
+def decays(recipe: RecipeParams) -> bool:
+    """Whether any of its optimisers has weight decay."""
+    optimizers = (recipe.optimizer, recipe.embeddings, recipe.readout)
+    return any(params is not None and params.weight_decay > 0 for params in optimizers)
+
+
+def _make(weights: Sequence[nn.Parameter], params: AdamWParams | MuonParams | LionParams, stacked: bool) -> Optimizer:
     match params:
         case AdamWParams():
             return AdamW(weights, lr=params.lr, betas=params.betas, weight_decay=params.weight_decay)
         case LionParams():
             return Lion(weights, lr=params.lr, betas=params.betas, weight_decay=params.weight_decay)
         case MuonParams():
-            return Muon(
+            return (StackedMuon if stacked else Muon)(
                 weights,
                 lr=params.lr,
                 weight_decay=params.weight_decay,

@@ -19,18 +19,17 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
-from pipeline.nets.recurrent import Recurrent, RecurrentConfig
+from pipeline.nets.recurrent import PAST_END, Recurrent, RecurrentConfig
 from pipeline.progress import Progress
 from pipeline.stream_params import StreamRunConfig
 from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
 from pipeline.tasks.streaming import EvaluationSet, Stream, StreamTask, evaluation_sets
-from train.divergence import refuse_divergence
+from train.environment import prepare
 from train.history import Row, to_csv
-from train.losses import NOT_ASKED
+from train.loop import Budget, train_step
 from train.recipes import initialise
-from train.schedules import multiplier
 from train.state import STATE_ROOT, ResumableState
-from train.step import Trainer
+from train.step import Trainer, measures_of
 
 APART = 1_000_003
 """Between the seeds of two draws; the generator reads the low 32 bits of a seed only."""
@@ -55,14 +54,13 @@ def new_net(config: StreamRunConfig, draw: int = 0) -> Recurrent:
 
 
 def shown(task: StreamTask, examples: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Streams of any lengths as a batch [n, longest, 2], and their answers [n * longest], NOT_ASKED past an end."""
+    """Streams of any lengths as a batch [n, longest, 2], PAST_END behind an end, and the answers of all their steps."""
     longest = max(len(stream) for stream in examples)
-    pairs = np.zeros((len(examples), longest, 2), dtype=np.int64)
-    answers = np.full((len(examples), longest), NOT_ASKED, dtype=np.int64)
+    pairs = np.full((len(examples), longest, 2), PAST_END, dtype=np.int64)
     for i, stream in enumerate(examples):
         pairs[i, : len(stream)] = stream
-        answers[i, : len(stream)] = task.reference(stream)
-    return torch.from_numpy(pairs), torch.from_numpy(answers).flatten()
+    answers = np.concatenate([task.reference(stream) for stream in examples])
+    return torch.from_numpy(pairs), torch.from_numpy(answers)
 
 
 @torch.no_grad()
@@ -90,15 +88,14 @@ def train_stream_run(
     """
     if config.recipe.teach and counterexamples is None:
         raise UserError(f"recipe = {config.recipe_name}: it teaches with counterexamples; run it as `dvc repro` does")
-    torch.use_deterministic_algorithms(True)
+    prepare()
     state = ResumableState(config, torch.device("cpu"), state_root)
     teacher = counterexamples if config.recipe.teach else None
     with state.locked():
         saved = _train(config, state, teacher, after_cycle)
         with fresh_directory(out) as directory:
             shutil.copytree(state.snapshots, directory / "snapshots")
-            measures = tuple(name for name in ("state_noise",) if getattr(config.recipe, name) is not None)
-            (directory / "history.csv").write_text(to_csv(saved["history"], measures))
+            (directory / "history.csv").write_text(to_csv(saved["history"], measures_of(config.recipe)))
             (directory / "accuracy.csv").write_text(_table(saved["accuracy"]))
             (directory / "taught.json").write_text(to_json({"count": len(saved["taught"]), "streams": saved["taught"]}))
             (directory / "params.json").write_text(to_json({"key": config.key, **config.model_dump(mode="json")}))
@@ -117,6 +114,7 @@ def _train(
     first = task.training_set(params.examples, params.digits, params.seed).tolist()
     net = new_net(config)
     trainer = Trainer(net, config.recipe, params.seed)
+    budget = Budget(params.steps, params.cycle_steps, params.cycle_steps)
     history: list[Row] = []
     accuracy: list[Row] = []
     taught: list[Any] = []
@@ -133,23 +131,18 @@ def _train(
     pairs, answers = shown(task, first + taught)
     with Progress(f"train {config.key}", params.steps, len(history)) as progress:
         for step in range(len(history), params.steps):
-            factor = multiplier(config.recipe.schedule, step, params.cycle_steps, params.steps)
-            loss, digits_right, measured = trainer.step(pairs, answers, factor)
-            rate = trainer.rates[0] * factor
-            refuse_divergence(net, loss, step + 1, rate)
-            cycle = step // params.cycle_steps + 1
-            row: Row = {"step": step + 1, "cycle": cycle, "lr": rate, "train_loss": loss}
-            history.append(row | {"train_accuracy": digits_right, "test_loss": None, "test_accuracy": None} | measured)
-            last = (step + 1) % params.cycle_steps == 0
+            row = train_step(trainer, pairs, answers, budget, step)
+            history.append(row)
             progress.advance(1)
-            if not last:
+            if row["step"] % params.cycle_steps:
                 continue
+            cycle, digits_right = row["cycle"], row["train_accuracy"]
             shares = exact_match(net, sets)
-            history[-1]["test_accuracy"] = shares[f"random_{params.lengths[0]}"]
+            row["test_accuracy"] = shares[f"random_{params.lengths[0]}"]
             accuracy.append({"cycle": cycle, "taught": len(taught), "draws": len(draws), **shares})
             progress.say(f"cycle {cycle}: digits {digits_right:.3f}, " + _line(shares))
             _snapshot(config, net, state, cycle)
-            more = step + 1 < params.steps
+            more = row["step"] < params.steps
             learnt = digits_right >= config.recipe.learnt
             if more and not learnt and cycle - draws[-1] >= PATIENCE:
                 draws.append(cycle)

@@ -18,6 +18,8 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.nets.net import Net
 
 LEAK = 0.02
+PAST_END = -1
+"""Stands for a symbol where a stream has ended and another of its batch has not."""
 
 
 def clip(x: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ class RecurrentConfig:
 
 
 class Recurrent(Net):
-    """Logits for every step of a batch of streams. `residual` and `readout` take all steps as one batch."""
+    """Logits for every step of a batch of streams. `residual` gives all steps as one batch, without those PAST_END."""
 
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()
@@ -70,7 +72,14 @@ class Recurrent(Net):
         return sum(weight.numel() for weight in self.parameters())
 
     def residual(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "steps hidden"]:
-        """The hidden activations of every step, [batch * length, hidden], the steps of a stream in a row."""
+        """The hidden activations of every step that the streams have, the steps of a stream in a row."""
+        taken = (pairs[..., 0] != PAST_END).flatten().nonzero()[:, 0]
+        return self._hidden(pairs.clamp(min=0)).flatten(0, 1).index_select(0, taken)
+
+    def forward(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length answers"]:
+        return self.unembed(self._hidden(pairs))
+
+    def _hidden(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length hidden"]:
         table = self.embed_left(pairs[..., 0]) + self.embed_right(pairs[..., 1])
         state = table.new_zeros(len(pairs), self.config.n_state)
         steps = []
@@ -78,7 +87,4 @@ class Recurrent(Net):
             hidden = self.hook_post(torch.relu(read + self.state_in(state)))
             steps.append(hidden)
             state = self.hook_state(clip(self.hook_state_pre(self.state_out(hidden))))
-        return torch.stack(steps, dim=1).flatten(0, 1)
-
-    def forward(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length answers"]:
-        return self.unembed(self.residual(pairs)).unflatten(0, pairs.shape[:2])
+        return torch.stack(steps, dim=1)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.speed import Cost, analysis_line, cost_of, identity, native_net, native_step, our_step, row, take_turns
+from benchmarks.speed import analysis_line, data_of, identity, native_net, native_step, our_step, row
+from benchmarks.timing import Cost, cost_of, take_turns
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import InterpParams, PipelineParams, RunConfig, load_params
-from train.loop import Data
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 
@@ -45,7 +45,7 @@ def test_a_row_is_medians_and_multiples() -> None:
 @pytest.mark.parametrize("recipe", ["standard", "catapult"])
 def test_both_paths_take_the_same_step(recipe: str) -> None:
     config = config_of(recipe)
-    data = Data.of(config, torch.device("cpu"))
+    data = data_of(config)
     fast, general = (our_step(config, data, general) for general in (False, True))
     for _ in range(3):
         assert fast() == pytest.approx(general(), rel=1e-4)
@@ -78,7 +78,7 @@ def test_the_native_net_is_the_same_net() -> None:
         tokens = torch.cat([pairs, torch.full((121, 1), 11)], dim=1)
         assert names.keys() <= copied
         assert torch.allclose(native(tokens)[:, -1], ours(pairs), atol=1e-5)
-    native_step(config, Data.of(config, torch.device("cpu")))()
+    native_step(config, data_of(config))()
 
 
 def test_a_run_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:

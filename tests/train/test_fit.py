@@ -14,7 +14,8 @@ from tests.train.test_resume import small_params
 from train.data import Batches, Data
 from train.divergence import Diverged
 from train.history import Row
-from train.loop import fit, train_run
+from train.loop import Budget, fit, train_run
+from train.step import Trainer
 
 RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 TASK = ModularTask(11)
@@ -36,7 +37,7 @@ def losses(history: list[Row]) -> list[float]:
 def test_fit_is_what_a_run_does(tmp_path: Path, recipe: str) -> None:
     config = load_params(small_params(tmp_path)).run_config(recipe)
     run = train_run(config, tmp_path / "out", tmp_path / "state")
-    history = fit(small_net(), TASK, config.recipe, steps=24, cycle_steps=4, seed=0, evaluate_every=3)
+    history = fit(small_net(), TASK, config.recipe, Budget(24, 4, 3), 0, train_fraction=0.3)
     rows = list(csv.DictReader((run.directory / "history.csv").read_text().splitlines()))
     assert [f"{value:.6g}" for value in losses(history)] == [row["train_loss"] for row in rows]
     tested = [None if row["test_accuracy"] is None else f"{row['test_accuracy']:.6g}" for row in history]
@@ -53,7 +54,7 @@ def test_fit_is_what_a_run_does(tmp_path: Path, recipe: str) -> None:
     ids=["multiplication", "permutations"],
 )
 def test_every_recipe_lowers_the_loss_of_other_nets_and_tasks(net: Net, task: Task, recipe: str) -> None:
-    history = fit(net, task, RECIPES[recipe], 15, 5, 0, 5, batch_size=30, train_fraction=0.5)
+    history = fit(net, task, RECIPES[recipe], Budget(15, 5, 5), 0, batch_size=30, train_fraction=0.5)
     assert len(history) == 15
     assert history[-1]["samples"] == 15 * 30
     assert min(losses(history)) < losses(history)[0]
@@ -64,7 +65,7 @@ def test_methods_at_zero_change_nothing() -> None:
     zeros = {"weight_noise": 0.0, "activation_noise": 0.0, "dropout": 0.0}
     gradient = GrokfastParams(kind="grokfast", lamb=0.0)
     histories = [
-        fit(small_net(), TASK, recipe, 8, 4, 0, 4)
+        fit(small_net(), TASK, recipe, Budget(8, 4, 4), 0, train_fraction=0.3)
         for recipe in (plain, plain.model_copy(update={**zeros, "gradient": gradient}))
     ]
     assert losses(histories[0]) == losses(histories[1])
@@ -73,9 +74,9 @@ def test_methods_at_zero_change_nothing() -> None:
 @pytest.mark.parametrize("key", ["weight_noise", "activation_noise", "dropout"])
 def test_noise_changes_the_training_and_depends_on_the_seed_alone(key: str) -> None:
     recipe = RECIPES["standard"].model_copy(update={key: 0.2})
-    first, again = (losses(fit(small_net(), TASK, recipe, 4, 4, 0, 4)) for _ in range(2))
+    first, again = (losses(fit(small_net(), TASK, recipe, Budget(4, 4, 4), 0, train_fraction=0.3)) for _ in range(2))
     assert first == again
-    assert first != losses(fit(small_net(), TASK, RECIPES["standard"], 4, 4, 0, 4))
+    assert first != losses(fit(small_net(), TASK, RECIPES["standard"], Budget(4, 4, 4), 0, train_fraction=0.3))
 
 
 def test_constraints_hold_at_the_end() -> None:
@@ -85,7 +86,7 @@ def test_constraints_hold_at_the_end() -> None:
     optimizer = recipe.optimizer.model_copy(update={"lr": 1.0})
     others = AdamWParams(kind="adamw", lr=1.0, weight_decay=0.0)
     fast = recipe.model_copy(update={"optimizer": optimizer, "embeddings": others, "readout": others})
-    history = fit(net, TASK, fast, 8, 4, 0, 4)
+    history = fit(net, TASK, fast, Budget(8, 4, 4), 0, train_fraction=0.3)
     assert history[-1]["constraints"] > 0
     assert all(torch.linalg.matrix_norm(weight, 2) <= spectral for weight in net.parameter_groups()["matrices"])
     assert all(weight.norm(dim=1).max() <= rows for weight in (net.embed.weight, net.unembed.weight))
@@ -95,13 +96,15 @@ def test_stop_when_ends_it_and_the_schedule_is_that_of_the_budget() -> None:
     recipe = RECIPES["standard"].model_copy(
         update={"schedule": RECIPES["standard"].schedule.model_copy(update={"kind": "cosine", "warmup_steps": 0})}
     )
-    whole = fit(small_net(), TASK, recipe, 12, 4, 0, 5)
+    whole = fit(small_net(), TASK, recipe, Budget(12, 4, 5), 0, train_fraction=0.3)
     assert [row["step"] for row in whole if row["test_loss"] is not None] == [4, 5, 8, 10, 12]
-    stopped = fit(small_net(), TASK, recipe, 12, 4, 0, 5, stop_when=lambda row: row["step"] == 7)
+    stopped = fit(
+        small_net(), TASK, recipe, Budget(12, 4, 5), 0, train_fraction=0.3, stop_when=lambda row: row["step"] == 7
+    )
     assert [row["step"] for row in stopped] == list(range(1, 8))
     assert rates(stopped) == rates(whole)[:7]
     ends = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"horizon": 12})})
-    beyond = fit(small_net(), TASK, ends, 20, 4, 0, 5)
+    beyond = fit(small_net(), TASK, ends, Budget(20, 4, 5), 0, train_fraction=0.3)
     assert losses(beyond)[:12] == losses(whole)
     assert set(rates(beyond)[12:]) == {0.0}
 
@@ -110,7 +113,7 @@ def test_divergence_names_the_step_and_the_rate() -> None:
     optimizer = RECIPES["standard"].optimizer.model_copy(update={"lr": 1e30})
     recipe: RecipeParams = RECIPES["standard"].model_copy(update={"optimizer": optimizer})
     with pytest.raises(Diverged) as caught:
-        fit(small_net(), TASK, recipe, 12, 4, 0, 4)
+        fit(small_net(), TASK, recipe, Budget(12, 4, 4), 0, train_fraction=0.3)
     assert caught.value.rate == pytest.approx(1e29 * caught.value.step)
 
 
@@ -123,3 +126,17 @@ def test_batches_are_a_pass_over_all_pairs_without_repetition() -> None:
     assert torch.equal(full[0], data.train_pairs)
     with pytest.raises(UserError, match="batch_size = 13: there are 12 training pairs"):
         Batches(data, 13, 0)
+
+
+def test_the_precision_of_products_is_that_of_the_step_alone() -> None:
+    """Seen from within a forward pass; afterwards, even after an error, it is what it was."""
+    seen: list[str] = []
+    net = small_net()
+    net.unembed.register_forward_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
+    data = Data.of(TASK, 0.5, 0)
+    for matmul in ("medium", "highest"):
+        Trainer(net, RECIPES["standard"], 0, matmul).step(data.train_pairs, data.train_answers, 1.0)
+    assert seen == ["medium", "highest"]
+    with pytest.raises(IndexError):
+        Trainer(net, RECIPES["standard"], 0, "medium").step(data.train_pairs + 100, data.train_answers, 1.0)
+    assert torch.get_float32_matmul_precision() == "highest"

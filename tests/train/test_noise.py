@@ -1,11 +1,18 @@
 """Noise of size 0 is no noise; noise of any size leaves the weights as they were."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from pipeline.errors import UserError
 from pipeline.nets import Transformer, TransformerConfig
-from train.noise import add_noise, drop, noisy_weights, on_activations
+from pipeline.params import RecipeParams, load_params
+from train.noise import ActivationNoise, add_noise, drop, noisy_weights
+
+PLAIN = load_params(Path(__file__).parents[2] / "params.yaml").recipes["standard"]
+WIDE = (200, 200)
+CPU = torch.device("cpu")
 
 
 def generator() -> torch.Generator:
@@ -19,43 +26,63 @@ def net() -> Transformer:
 
 
 def test_dropout_by_its_properties() -> None:
-    h = torch.ones(200, 200)
-    assert torch.equal(drop(h, 0.0, generator()), h)
-    dropped = drop(h, 0.25, generator())
+    h, uniform = torch.ones(WIDE), torch.rand(WIDE, generator=generator())
+    assert torch.equal(drop(h, 0.0, uniform), h)
+    dropped = drop(h, 0.25, uniform)
     assert dropped.unique().tolist() == pytest.approx([0, 4 / 3])
     assert dropped.mean().item() == pytest.approx(1, abs=0.01)
 
 
 def test_activation_noise_is_in_units_of_the_rms() -> None:
-    h = torch.full((200, 200), -3.0)
-    assert torch.equal(add_noise(h, 0.0, generator()), h)
-    noise = add_noise(h, 0.5, generator()) - h
+    h, normal = torch.full(WIDE, -3.0), torch.randn(WIDE, generator=generator())
+    assert torch.equal(add_noise(h, 0.0, normal), h)
+    noise = add_noise(h, 0.5, normal) - h
     assert noise.std().item() == pytest.approx(1.5, rel=0.02)
     assert noise.mean().item() == pytest.approx(0, abs=0.03)
 
 
 def test_weights_are_noisy_within_and_what_they_were_after(net: Transformer) -> None:
     before = {name: weight.detach().clone() for name, weight in net.named_parameters()}
-    with noisy_weights(net.parameters(), 0.1, generator()) as length:
+    stacks = [weight.detach()[None] for weight in net.parameters()]
+    with noisy_weights(stacks, 0.1, [generator()]) as lengths:
         changes = [weight.detach() - before[name] for name, weight in net.named_parameters()]
+    length = lengths.item()
     assert length == pytest.approx(sum(float(change.square().sum()) for change in changes) ** 0.5, rel=1e-4)
     assert length == pytest.approx(0.1 * sum(float(w.square().sum()) for w in before.values()) ** 0.5, rel=0.1)
     assert all(torch.equal(weight, before[name]) for name, weight in net.named_parameters())
 
 
-def test_changes_reach_the_hidden_activations_and_are_gone_after(net: Transformer) -> None:
+def recipe(**values: float) -> RecipeParams:
+    return PLAIN.model_copy(update=values)
+
+
+def test_it_reaches_the_hidden_activations_and_is_gone_after(net: Transformer) -> None:
     pairs = torch.tensor([[1, 2], [3, 4]])
     plain = net(pairs)
-    with on_activations(net, [torch.zeros_like]):
+    _, before = net.run_with_cache(pairs)
+    noise = ActivationNoise(net, recipe(activation_noise=0.5, dropout=0.999))
+    normal, uniform = noise.draws(2, [generator()], CPU)
+    assert normal["mlp.hook_post"].shape == uniform["mlp.hook_post"].shape == (1, 2, 12)
+    draws = {"mlp.hook_post": normal["mlp.hook_post"][0]}, {"mlp.hook_post": torch.zeros(2, 12)}
+    with noise.on(net, draws):
         silenced, cache = net.run_with_cache(pairs)
+    assert before["mlp.hook_post"].any()
     assert not cache["mlp.hook_post"].any()
     assert not torch.equal(silenced, plain)
-    with on_activations(net, []):
-        assert torch.equal(net(pairs), plain)
     assert torch.equal(net(pairs), plain)
+
+
+def test_every_generator_draws_for_its_net(net: Transformer) -> None:
+    noise = ActivationNoise(net, recipe(dropout=0.5))
+    other = torch.Generator().manual_seed(1)
+    _, uniform = noise.draws(3, [generator(), other], CPU)
+    alone = [noise.draws(3, [torch.Generator().manual_seed(seed)], CPU)[1]["mlp.hook_post"][0] for seed in (0, 1)]
+    assert torch.equal(uniform["mlp.hook_post"], torch.stack(alone))
 
 
 def test_a_net_without_hidden_activations_is_refused(net: Transformer) -> None:
     net.hook_dict.pop("mlp.hook_post")
-    with pytest.raises(UserError, match="Transformer has no hook_post"), on_activations(net, []):
-        pass
+    net.mod_dict.pop("mlp.hook_post")
+    with pytest.raises(UserError, match="Transformer has no hook_post"):
+        ActivationNoise(net, recipe(dropout=0.5))
+    assert not ActivationNoise(net, PLAIN).shapes

@@ -149,7 +149,7 @@ def test_divergence_of_the_weights_alone_is_caught_at_its_step(tmp_path: Path, m
         seen[0] += 1
         if seen[0] == 10:
             with torch.no_grad():
-                self.groups["embeddings"][-1][0] = torch.inf
+                self.net.parameter_groups()["embeddings"][-1][0] = torch.inf
         return result
 
     monkeypatch.setattr(Trainer, "step", break_one)
@@ -168,10 +168,10 @@ def test_what_is_on_is_a_column_of_the_history(tmp_path: Path) -> None:
         extra[recipe] = [name for name in rows[0] if name not in COLUMNS]
         assert all(float(row[name]) >= 0 for row in rows for name in extra[recipe])
     assert extra == {
-        "standard": [],
-        "catapult": ["norm_penalty"],
+        "standard": ["weight_decay"],
+        "catapult": ["weight_decay", "norm_penalty"],
         "perpendicular": ["gradient"],
-        "noisy": ["norm_penalty", "gradient", "weight_noise", "activation_noise", "dropout"],
+        "noisy": ["weight_decay", "norm_penalty", "gradient", "weight_noise", "activation_noise", "dropout"],
     }
 
 

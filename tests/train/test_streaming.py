@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
+from pipeline.nets.recurrent import PAST_END
 from pipeline.params import AdamWParams, InitParams, ScheduleParams
 from pipeline.stream_params import StreamNetParams, StreamRecipeParams, StreamRunConfig, StreamTrainParams
 from pipeline.stream_runs import load_stream_snapshot
 from pipeline.tasks.streaming import Stream, StreamTask, stream_task
-from train.losses import NOT_ASKED
-from train.noise import on_state
+from train.noise import STATE, ActivationNoise
 from train.streaming import exact_match, new_net, shown, train_stream_run
 
 INIT = InitParams(embed_std=0.5)
@@ -79,8 +79,11 @@ def test_parity_is_learnt_for_lengths_it_never_saw(tmp_path: Path) -> None:
 
 def test_streams_of_two_lengths_share_a_batch() -> None:
     pairs, answers = shown(stream_task("parity"), [[[1, 0]], [[1, 0], [1, 0], [1, 0]]])
-    assert pairs.tolist() == [[[1, 0], [0, 0], [0, 0]], [[1, 0], [1, 0], [1, 0]]]
-    assert answers.tolist() == [1, NOT_ASKED, NOT_ASKED, 1, 0, 1]
+    assert pairs.tolist() == [[[1, 0], [PAST_END] * 2, [PAST_END] * 2], [[1, 0], [1, 0], [1, 0]]]
+    assert answers.tolist() == [1, 1, 0, 1]
+    net = new_net(config())
+    alone = [net.residual(pairs[i : i + 1, :length]) for i, length in enumerate((1, 3))]
+    torch.testing.assert_close(net.residual(pairs), torch.cat(alone))
 
 
 def test_state_noise_stays_within_the_clip_and_ends_with_the_block(tmp_path: Path) -> None:
@@ -88,7 +91,10 @@ def test_state_noise_stays_within_the_clip_and_ends_with_the_block(tmp_path: Pat
     net = load_stream_snapshot(tmp_path / "run" / "snapshots" / "cycle-0001.safetensors").net
     pairs = torch.from_numpy(stream_task("parity").random(5, 20, np.random.default_rng(0)))
     plain, seen = net(pairs), []
-    with on_state(net, 0.5, torch.Generator().manual_seed(0)):
+    noise = ActivationNoise(net, config(noise=0.5).recipe)
+    normal, _ = noise.draws(pairs[..., 0].numel(), [torch.Generator().manual_seed(0)], torch.device("cpu"))
+    assert normal[STATE].shape == (1, 20 * 5, 2)
+    with noise.on(net, ({STATE: normal[STATE][0]}, {})):
         noisy = net(pairs)
     net.hook_state.add_hook(lambda tensor, hook: seen.append(tensor))
     assert torch.equal(net(pairs), plain)
