@@ -6,9 +6,13 @@ Medians and ranges are over all seeds: a run that does not get there within the 
 counts as infinitely far.
 
 With --hold, a run that reaches 100% at step s goes on under its own schedule to step 10 s, and has held where it is
-at 100% there; `lowest` is the worst accuracy on the way, over all seeds.
+at 100% there; `lowest` is the worst accuracy on the way, over all seeds, looked at every tenth step.
 
-  python -m benchmarks.grokking --protocol P1 --recipes muon_radial,adamw_tuned --seeds 8 --hold
+With --out every run is appended to a file when it ends, and a run that is there already is not run again: a race can
+be stopped at any moment, gone on with, and split over several commands. --table prints what is in such a file.
+
+  python -m benchmarks.grokking --protocol P1 --recipes muon_radial,adamw_tuned --seeds 8 --hold --out race.jsonl
+  python -m benchmarks.grokking --table race.jsonl
 """
 
 from __future__ import annotations
@@ -22,34 +26,39 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.outcome import LEVELS, Outcome, Point, first_reaching, held, table
-from benchmarks.protocols import PROTOCOLS, Contender, Protocol
+from benchmarks.lines import append, read
+from benchmarks.outcome import LEVELS, Outcome, Point, digest_of, first_reaching, held, latest, tables
+from benchmarks.protocols import PROTOCOLS, Protocol, choose
 from pipeline.errors import UserError
 from pipeline.nets import build_net
+from pipeline.params import RecipeParams
 from pipeline.progress import Progress
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
+from train.environment import prepare
 from train.loop import TimedTrainer
 from train.losses import evaluate
 from train.recipes import initialise
+from train.schedules import multiplier
 
 HOLD = 10
 """A hold lasts until this many times the steps to 100%."""
 
 
-def run(protocol: Protocol, contender: Contender, seed: int) -> Iterator[Point]:
+def run(protocol: Protocol, recipe: RecipeParams, seed: int) -> Iterator[Point]:
     """Train one net, without end, and give each evaluation. Raises Diverged.
 
     Every `evaluate_every` steps until the first 100%, and every tenth step after it.
     """
+    prepare()
     net = build_net(protocol.net)
-    initialise(net, contender.recipe.init, torch.Generator().manual_seed(seed))
-    trainer = TimedTrainer(net, contender.recipe, seed)
+    initialise(net, recipe.init, torch.Generator().manual_seed(seed))
+    trainer = TimedTrainer(net, recipe, seed)
     data = Data.of(protocol.task, protocol.fraction, seed)
     batches = Batches(data, protocol.batch, seed)
     every = protocol.evaluate_every
     for step in itertools.count():
-        factor = contender.factor(step)
+        factor = multiplier(recipe.schedule, step, protocol.cycle_steps, protocol.steps)
         loss, _, _ = trainer.step(*batches.next(), factor)
         refuse_divergence(net, loss, step + 1, trainer.rates[0] * factor)
         if (step + 1) % every == 0:
@@ -58,12 +67,14 @@ def run(protocol: Protocol, contender: Contender, seed: int) -> Iterator[Point]:
             yield Point(step + 1, trainer.samples, trainer.cpu_seconds, accuracy)
 
 
-def race(protocol: Protocol, recipe: str, seed: int, hold: bool, points: Iterator[Point] | None = None) -> Outcome:
+def race(
+    protocol: Protocol, name: str, recipe: RecipeParams, seed: int, hold: bool, points: Iterator[Point] | None = None
+) -> Outcome:
     """One recipe on one seed: until 100% (with `hold`, to ten times that step) or the end of the budget."""
     history: list[Point] = []
     diverged, end = False, protocol.steps
     try:
-        for point in points or run(protocol, protocol.contenders[recipe], seed):
+        for point in points or run(protocol, recipe, seed):
             if point.test_accuracy == 1.0 and all(before.test_accuracy < 1.0 for before in history):
                 end = HOLD * point.step if hold else point.step
             history.append(point)
@@ -73,8 +84,9 @@ def race(protocol: Protocol, recipe: str, seed: int, hold: bool, points: Iterato
         diverged = True
     after = held(history) if hold else None
     return Outcome(
-        protocol=protocol.name,
-        recipe=recipe,
+        protocol=str(protocol),
+        recipe=name,
+        digest=digest_of(recipe),
         seed=seed,
         steps=history[-1].step if history else 0,
         best=max((point.test_accuracy for point in history), default=0.0),
@@ -84,47 +96,56 @@ def race(protocol: Protocol, recipe: str, seed: int, hold: bool, points: Iterato
     )
 
 
-def choose(protocol: Protocol, names: str) -> list[str]:
-    """The recipes of a comma-separated list, or all."""
-    chosen = list(protocol.contenders) if names == "all" else names.split(",")
-    for name in chosen:
-        if name not in protocol.contenders:
-            raise UserError(f"--recipes = {name}: choose all or some of {', '.join(protocol.contenders)}")
-    return chosen
+def race_all(
+    protocol: Protocol, recipes: dict[str, RecipeParams], seeds: Sequence[int], hold: bool, out: Path | None
+) -> list[Outcome]:
+    """Every recipe on every seed, but for those that `out` has already."""
+    outcomes: list[Outcome] = []
+    known = {o.key: o for o in latest(Outcome.of(record) for record in read(out))} if out is not None else {}
+    with Progress("race", len(seeds) * len(recipes), unit="run") as progress:
+        for seed in seeds:
+            for name, recipe in recipes.items():
+                outcome = known.get((str(protocol), name, digest_of(recipe), seed))
+                if outcome is None or (hold and not outcome.says_whether_it_held):
+                    outcome = race(protocol, name, recipe, seed, hold)
+                    if out is not None:
+                        append(out, outcome.record())
+                outcomes.append(outcome)
+                progress.advance(1, str(outcome))
+    return outcomes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.grokking", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--protocol", required=True, choices=PROTOCOLS, help="which race")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="which race")
     parser.add_argument("--recipes", default="all", help="all, or names separated by commas (default: all)")
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds, from --first (default: 8)")
-    parser.add_argument("--first", type=int, default=0, help="first seed; tuning used 1000 and above (default: 0)")
+    parser.add_argument("--first", type=int, default=0, help="first seed; tuning uses 10000 and above (default: 0)")
     parser.add_argument("--hold", action="store_true", help="go on to ten times the steps to 100%%")
     parser.add_argument("--fraction", type=float, help="another share of the pairs to train on")
     parser.add_argument("--steps", type=int, help="another budget than the protocol's")
     parser.add_argument("--p", type=int, help="another prime: the task and the net of the protocol, mod p")
     parser.add_argument("--operation", help="another operation, such as subtraction")
-    parser.add_argument("--out", type=Path, help="also append every outcome to this file, as JSON lines")
+    parser.add_argument(
+        "--out", type=Path, help="append every outcome here, as JSON lines, and go on from what is there"
+    )
+    parser.add_argument("--table", type=Path, help="run nothing: print the table of such a file")
     options = parser.parse_args(arguments)
+    if options.table is not None:
+        if not options.table.exists():
+            raise UserError(f"--table = {options.table}: no such file; give one that --out wrote")
+        print(tables(latest(Outcome.of(record) for record in read(options.table))))
+        return 0
+    if options.protocol is None:
+        raise UserError(f"--protocol is missing: choose one of {', '.join(PROTOCOLS)}, or give --table")
     if options.seeds < 1:
         raise UserError(f"--seeds = {options.seeds}: give a whole number, 1 or more")
     protocol = PROTOCOLS[options.protocol].changed(options.fraction, options.steps, options.p, options.operation)
-    names = choose(protocol, options.recipes)
-    outcomes: list[Outcome] = []
-    with Progress("race", options.seeds * len(names), unit="run") as progress:
-        for seed in range(options.first, options.first + options.seeds):
-            for name in names:
-                outcome = race(protocol, name, seed, options.hold)
-                outcomes.append(outcome)
-                progress.advance(1, str(outcome))
-                if options.out is not None:
-                    with options.out.open("a") as file:
-                        file.write(f"{outcome.to_json()}\n")
-    seeds = f"seeds {options.first} to {options.first + options.seeds - 1} (n = {options.seeds})"
-    print(f"{protocol}\n{seeds}, {torch.get_num_threads()} threads: median (least..greatest)")
-    print(f"\n{table(outcomes, options.hold)}\n\npublished, not run here:")
+    seeds = range(options.first, options.first + options.seeds)
+    outcomes = race_all(protocol, choose(protocol.recipes(), options.recipes), seeds, options.hold, options.out)
+    print(f"{tables(outcomes)}\n\npublished, not run here:")
     print("\n".join(f"  {line}" for line in protocol.published))
     return 0
 
@@ -135,3 +156,6 @@ if __name__ == "__main__":
     except UserError as error:
         print(f"python -m benchmarks.grokking: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("python -m benchmarks.grokking: stopped; the same command with the same --out goes on", file=sys.stderr)
+        sys.exit(130)

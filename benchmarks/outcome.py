@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import median
 from typing import Any, Literal
+
+from pipeline.params import RecipeParams
 
 LEVELS = (0.95, 0.99, 1.0)
 Quantity = Literal["step", "samples", "cpu_seconds"]
@@ -45,10 +48,14 @@ class Hold:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One recipe on one seed. `reached` has one entry for each of LEVELS, None where the run never got there."""
+    """One recipe on one seed. `reached` has one entry for each of LEVELS, None where the run never got there.
+
+    `digest` tells recipes of one name and different values apart.
+    """
 
     protocol: str
     recipe: str
+    digest: str
     seed: int
     steps: int
     best: float
@@ -61,15 +68,35 @@ class Outcome:
         end = f", {self.hold.last:.2%} at {self.hold.to_step}" if self.hold is not None else ""
         return f"{self.recipe} seed {self.seed}: {steps}{end}{', diverged' if self.diverged else ''}"
 
-    def to_json(self) -> str:
-        return json.dumps({**asdict(self), "levels": LEVELS}, sort_keys=True)
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """What was run."""
+        return self.protocol, self.recipe, self.digest, self.seed
+
+    @property
+    def says_whether_it_held(self) -> bool:
+        """Whether it was held, or never came so far."""
+        return self.hold is not None or self.reached[-1] is None
+
+    def record(self) -> dict[str, Any]:
+        return {**asdict(self), "levels": LEVELS}
 
     @classmethod
-    def from_json(cls, line: str) -> Outcome:
-        values: dict[str, Any] = json.loads(line)
+    def of(cls, record: dict[str, Any]) -> Outcome:
+        values = dict(record)
         values["reached"] = tuple(point and Point(**point) for point in values["reached"])
         values["hold"] = values["hold"] and Hold(**values["hold"])
         return cls(**{field.name: values[field.name] for field in fields(cls)})
+
+
+def digest_of(recipe: RecipeParams) -> str:
+    """Eight hexadecimal digits that change with any value of a recipe."""
+    return hashlib.sha256(json.dumps(recipe.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def latest(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome of each run, the last, in the order of first appearance."""
+    return list({outcome.key: outcome for outcome in outcomes}.values())
 
 
 def first_reaching(history: Sequence[Point], level: float) -> Point | None:
@@ -96,30 +123,45 @@ def spread(values: Sequence[float | None], digits: int = 0) -> str:
 
 
 def hold_cell(outcomes: Sequence[Outcome]) -> str:
-    """How many seeds still were at 100% at the end of their hold, of all; and the lowest accuracy on the way."""
-    holds = [outcome.hold for outcome in outcomes if outcome.hold is not None]
+    """How many seeds still were at 100% at the end of their hold, and the lowest accuracy on the way.
+
+    Of all that were to hold it: a run that never reached 100% is among them. `-` where none was to.
+    """
+    asked = [outcome for outcome in outcomes if outcome.says_whether_it_held]
+    holds = [outcome.hold for outcome in asked if outcome.hold is not None]
     if not holds:
-        return f"0/{len(outcomes)}"
+        return f"0/{len(asked)}" if asked else "-"
     still = sum(hold.kept for hold in holds)
-    return f"{still}/{len(outcomes)} (lowest {math.floor(min(hold.lowest for hold in holds) * 1e4) / 1e4:.2%})"
+    return f"{still}/{len(asked)} (lowest {math.floor(min(hold.lowest for hold in holds) * 1e4) / 1e4:.2%})"
 
 
-def table(outcomes: Sequence[Outcome], with_hold: bool) -> str:
-    """One block a quantity, one row a recipe in the order of appearance."""
-    by_recipe: dict[str, list[Outcome]] = {}
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """One table a protocol, in the order of appearance."""
+    by_protocol: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        by_recipe.setdefault(outcome.recipe, []).append(outcome)
+        by_protocol.setdefault(outcome.protocol, []).append(outcome)
+    return "\n\n".join(f"{protocol}\n\n{table(own)}" for protocol, own in by_protocol.items())
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """One block a quantity, one row a recipe; recipes of one name and different values are told apart."""
+    by_recipe: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        by_recipe.setdefault((outcome.recipe, outcome.digest), []).append(outcome)
+    names = [name for name, _ in by_recipe]
     blocks: list[str] = []
     for quantity, (title, unit, digits) in UNITS.items():
         rows = [["recipe", *(f"{title} to {level:.0%}" for level in LEVELS)]]
         if quantity == "step":
-            rows[0] += ["at 100%", *(["held"] if with_hold else [])]
-        for name, own in by_recipe.items():
+            rows[0] += ["at 100%", "held", "seeds"]
+        for (name, digest), own in by_recipe.items():
             reached = [[point and getattr(point, quantity) / unit for point in points] for points in by_level(own)]
-            cells = [name, *(spread(values, digits) for values in reached)]
+            cells = [name if names.count(name) == 1 else f"{name} {digest}"]
+            cells += [spread(values, digits) for values in reached]
             if quantity == "step":
-                cells += [f"{sum(o.reached[-1] is not None for o in own)}/{len(own)}"]
-                cells += [hold_cell(own)] if with_hold else []
+                seeds = [outcome.seed for outcome in own]
+                cells += [f"{sum(o.reached[-1] is not None for o in own)}/{len(own)}", hold_cell(own)]
+                cells += [f"{min(seeds)}..{max(seeds)}"]
             rows.append(cells)
         blocks.append(aligned(rows))
     return "\n\n".join(blocks)
