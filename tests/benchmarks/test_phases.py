@@ -124,7 +124,7 @@ def test_the_loop_of_the_controls_is_the_loop_of_a_run(tmp_path: Path) -> None:
     """On what both can be given, the same weights bit for bit after every cycle."""
     config = configure(PARAMS, SMALL, 11, 5)
     run = train_run(config, tmp_path / "run", tmp_path / "state")
-    nets = fit(config, Data.of(config, torch.device("cpu")), SMALL.steps)
+    nets = fit(config, Data.of(config.task.task(), config.task.train_fraction, config.train.seed), SMALL.steps)
     for path, ours in zip(run.snapshots, nets, strict=True):
         theirs = load_snapshot(path).net.state_dict()
         assert all(torch.equal(weight, theirs[name]) for name, weight in ours.state_dict().items())

@@ -15,13 +15,13 @@ from pipeline.tasks.streaming import stream_task
 
 SMALL = StreamCompressParams(
     students=6,
-    first_hidden=6,
+    first_hidden=5,
     last_hidden=3,
     first_steps=200,
     cycle_steps=60,
     rounded_from=4,
-    round_steps=80,
-    most_bits=6,
+    round_steps=40,
+    most_bits=5,
 )
 
 
