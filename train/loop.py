@@ -53,9 +53,7 @@ def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 
         yield row
 
 
-def train_step(
-    trainer: Trainer, pairs: Int[Tensor, ...], answers: Int[Tensor, " n"], budget: Budget, step: int
-) -> Row:
+def train_step(trainer: Trainer, pairs: Int[Tensor, ...], answers: Int[Tensor, " n"], budget: Budget, step: int) -> Row:
     """Update number `step`, from 0, at its rate; the row of the history, not evaluated. Raises Diverged."""
     factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
     loss, accuracy, measured = trainer.step(pairs, answers, factor)
