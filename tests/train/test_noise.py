@@ -99,7 +99,7 @@ def test_a_recurrent_net_gets_a_draw_of_its_own_at_every_step() -> None:
     assert (normal[STATE].shape, uniform["hook_post"].shape) == ((1, 8, 3), (1, 8, 5))
     assert (normal.keys(), uniform.keys()) == ({STATE}, {"hook_post"})
     seen = []
-    net.hook_state.add_hook(lambda s, hook: seen.append(s.detach().clone()))
+    net.hook_state.add_hook(lambda tensor, hook: seen.append(tensor.detach()))
     silent = {"hook_post": torch.zeros(8, 5)}
     with noise.on(net, ({STATE: normal[STATE][0]}, silent)):
         net(streams)
