@@ -78,7 +78,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 15
+    assert len(stages_run(output)) == 17
     return directory
 
 
@@ -93,6 +93,9 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
     assert [row["recipe"] for row in rows] == ["standard", "catapult"]
     assert "modular-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
+    assert "addition-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
+    found = json.loads((checkout / "analysis" / "addition-catapult-s0" / "automaton.json").read_text())
+    assert (checkout / "analysis" / "addition-catapult-s0" / "automaton.svg").exists() == (found["machine"] is not None)
     assert not list(checkout.rglob("*.part"))
 
 
@@ -164,7 +167,9 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
 def test_metrics_plots_and_params_diff_work(checkout: Path) -> None:
     metrics = json.loads(run(checkout, "dvc", "metrics", "show", "--json"))
     shown = metrics[""]["data"][os.path.join("report", "metrics.json")]["data"]
-    assert set(shown) == {"modular-standard-s0", "modular-catapult-s0"}
+    assert set(shown) == {
+        f"{task}-{recipe}-s0" for task in ("modular", "addition") for recipe in ("standard", "catapult")
+    }
     assert shown["modular-catapult-s0"]["parameters_before"] > shown["modular-catapult-s0"]["parameters_after"]
     assert "dvc_plots" in run(checkout, "dvc", "plots", "show")
     before = (checkout / "params.yaml").read_text()
