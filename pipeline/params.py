@@ -28,6 +28,7 @@ from pipeline.recipe_params import NormPenaltyParams as NormPenaltyParams
 from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
 from pipeline.recipe_params import RecipeParams as RecipeParams
 from pipeline.recipe_params import ScheduleParams as ScheduleParams
+from pipeline.stream_params import StreamingParams as StreamingParams
 from pipeline.tasks import ModularTask, is_prime
 
 
@@ -193,6 +194,7 @@ class PipelineParams(RecipeBook):
     interp: InterpParams
     compress: CompressParams
     verify: VerifyParams
+    streaming: StreamingParams | None = None
 
     def run_config(self, recipe: str) -> RunConfig:
         if recipe not in self.recipes:

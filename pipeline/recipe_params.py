@@ -134,7 +134,8 @@ class RecipeParams(Params):
     """Optimiser, schedule, loss, regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
 
     `embeddings` also holds the biases. The loss is that of `temperature` * logits, plus the norm penalty. Weight noise
-    and activation noise are in units of the RMS of what they are added to.
+    and activation noise are in units of the RMS of what they are added to; `state_noise` is for recurrent nets, whose
+    state lies in [0, 1], and is in its units.
     """
 
     init: InitParams
@@ -152,6 +153,7 @@ class RecipeParams(Params):
     weight_noise: NonNegative | None = None
     activation_noise: NonNegative | None = None
     dropout: Momentum | None = None
+    state_noise: NonNegative | None = None
 
     @model_validator(mode="after")
     def _muon_is_for_hidden_matrices(self) -> RecipeParams:

@@ -1,4 +1,7 @@
-"""Make the report of some recipes' runs: python -m stages.report RECIPE... -> report/."""
+"""Make the report of some recipes' runs, modular and streaming: python -m stages.report RECIPE... -> report/.
+
+A recipe that `streaming.recipes` has too brings its recurrent net with it.
+"""
 
 import sys
 from pathlib import Path
@@ -15,8 +18,12 @@ def body() -> None:
     keys = [params.run_config(recipe).key for recipe in sys.argv[1:]]
     if not keys:
         raise UserError("usage: python -m stages.report RECIPE... (names under recipes in params.yaml)")
+    streaming = params.streaming
+    streams = []
+    if streaming is not None:
+        streams = [streaming.run_config(recipe).key for recipe in sys.argv[1:] if recipe in streaming.recipes]
     out = Path("report")
-    text = report.table(report.build(keys, Path(), out))
+    text = report.table(report.build(keys, Path(), out, streams))
     write_atomically(out / "summary.txt", text + "\n")
 
 

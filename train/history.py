@@ -8,6 +8,7 @@
     weight_noise      length of the noise that the gradient was taken with
     activation_noise  its standard deviation, in units of the RMS
     dropout           its probability
+    state_noise       its standard deviation
 
 Test loss and accuracy are None in a row whose step was not evaluated, and empty in the file.
 """

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
@@ -45,24 +47,28 @@ class Budget:
 def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 0) -> Iterator[Row]:
     """The loop: update, and give the row of the history, until the budget is spent. Raises Diverged."""
     for step in range(done, budget.steps):
-        factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
-        loss, accuracy, measured = trainer.step(*batches.next(), factor)
-        rate = trainer.rates[0] * factor
-        refuse_divergence(trainer.net, loss, step + 1, rate)
-        test_loss = test_accuracy = None
-        data = batches.data
+        row, data = train_step(trainer, *batches.next(), budget, step), batches.data
         if budget.evaluated(step + 1) and len(data.test_answers):
-            test_loss, test_accuracy = evaluate(trainer.net, data.test_pairs, data.test_answers)
-        yield {
-            "step": step + 1,
-            "cycle": step // budget.cycle_steps + 1,
-            "lr": rate,
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "test_loss": test_loss,
-            "test_accuracy": test_accuracy,
-            **measured,
-        }
+            row["test_loss"], row["test_accuracy"] = evaluate(trainer.net, data.test_pairs, data.test_answers)
+        yield row
+
+
+def train_step(trainer: Trainer, pairs: Int[Tensor, ...], answers: Int[Tensor, " n"], budget: Budget, step: int) -> Row:
+    """Update number `step`, from 0, at its rate; the row of the history, not evaluated. Raises Diverged."""
+    factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
+    loss, accuracy, measured = trainer.step(pairs, answers, factor)
+    rate = trainer.rates[0] * factor
+    refuse_divergence(trainer.net, loss, step + 1, rate)
+    return {
+        "step": step + 1,
+        "cycle": step // budget.cycle_steps + 1,
+        "lr": rate,
+        "train_loss": loss,
+        "train_accuracy": accuracy,
+        "test_loss": None,
+        "test_accuracy": None,
+        **measured,
+    }
 
 
 def fit(

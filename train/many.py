@@ -28,7 +28,7 @@ from train.environment import prepare
 from train.history import Row
 from train.loop import Budget, fit
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
-from train.noise import ActivationNoise, Draws, noise_generators, noisy_weights
+from train.noise import ON_ACTIVATIONS, ActivationNoise, Draws, noise_generators, noisy_weights
 from train.recipes import initialise
 from train.regularizers import norm_penalty
 from train.schedules import multiplier
@@ -106,13 +106,13 @@ class ManyTrainer:
                 weights = [stack.detach() for stack in self.stacks.values()]
                 context = noisy_weights(weights, recipe.weight_noise, self.generators)
                 measured["weight_noise"] = noise.enter_context(context)
-            draws = self.noise.draws(pairs.shape[1], self.generators, device)
+            draws = self.noise.draws(pairs[0, ..., 0].numel(), self.generators, device)
             objectives, losses, penalties, logits = vmap(self._objective)(self.stacks, pairs, answers, draws)
             self.update.clear()
             objectives.sum().backward()
         if recipe.norm_penalty is not None:
             measured["norm_penalty"] = penalties.detach()
-        for name in ("activation_noise", "dropout"):
+        for name in ON_ACTIVATIONS:
             if name in self.measures:
                 measured[name] = torch.full_like(losses.detach(), getattr(recipe, name))
         measured |= self.update(factor)

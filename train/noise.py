@@ -2,7 +2,8 @@
 
 Weight noise (Murray and Edwards 1994; An 1996): the gradient is taken at w + std rms(w) n with n normal, and applied
 to w. Activation noise: h + std rms(h) n. Dropout (Srivastava et al. 2014, in its inverted form): h m / (1 - q) with m
-1 with probability 1 - q, else 0. Both act on the hidden activations, the hook points named `hook_post`.
+1 with probability 1 - q, else 0. Both act on the hidden activations, the hook points named `hook_post`. State noise:
+s + std n on the state of a recurrent net before it is clipped, so that the net must tell its states well apart.
 
 All is drawn on the CPU, from one generator a net, so that it depends neither on the device nor on how many nets are
 trained together, and its state can be kept.
@@ -21,6 +22,11 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.errors import UserError
 from pipeline.nets import Net
 from pipeline.params import RecipeParams
+
+STATE = "hook_state_pre"
+"""Hook point of a recurrent net's next state, before it is clipped."""
+ON_ACTIVATIONS = ("activation_noise", "dropout", "state_noise")
+"""Keys of a recipe that ActivationNoise carries out."""
 
 Draws = tuple[dict[str, Tensor], dict[str, Tensor]]
 """By hook point: what activation noise and what dropout are made of, stacked over nets. Empty where a thing is off."""
@@ -53,40 +59,48 @@ def noisy_weights(
 
 
 class ActivationNoise:
-    """What a recipe does to a net's hidden activations. Raises UserError where there are none."""
+    """What a recipe does to a net's hidden activations and its state. Raises UserError where there are none."""
 
     def __init__(self, net: Net, recipe: RecipeParams) -> None:
-        self.std, self.q = recipe.activation_noise, recipe.dropout
+        self.std, self.q, self.state_std = recipe.activation_noise, recipe.dropout, recipe.state_noise
         self.shapes: dict[str, torch.Size] = {}
-        if self.std is None and self.q is None:
+        on_hidden, on_state = self.std is not None or self.q is not None, self.state_std is not None
+        if on_state and STATE not in net.hook_dict:
+            raise UserError(f"state_noise = {self.state_std}: {type(net).__name__} has no state; leave state_noise out")
+        if not on_hidden and not on_state:
             return
+        one = (1, 1, 2) if STATE in net.hook_dict else (1, 2)
         with torch.no_grad():
-            _, cache = net.run_with_cache(torch.zeros(1, 2, dtype=torch.int64, device=next(net.parameters()).device))
-        self.shapes = {name: h.shape[1:] for name, h in cache.items() if name.rsplit(".", 1)[-1] == "hook_post"}
-        if not self.shapes:
+            _, cache = net.run_with_cache(torch.zeros(one, dtype=torch.int64, device=next(net.parameters()).device))
+        hidden = [name for name in cache if name.rsplit(".", 1)[-1] == "hook_post"]
+        if on_hidden and not hidden:
             raise UserError(f"{type(net).__name__} has no hook_post: it takes neither activation noise nor dropout")
+        names = hidden * on_hidden + [STATE] * on_state
+        self.shapes = {name: cache[name].shape[1:] for name in names}
 
     def draws(self, batch: int, generators: Sequence[torch.Generator], device: torch.device) -> Draws:
-        """Fresh ones for `batch` pairs of each net."""
+        """Fresh ones for `batch` pairs of each net, all steps of all streams counted."""
         normal: dict[str, Tensor] = {}
         uniform: dict[str, Tensor] = {}
         for name, shape in self.shapes.items():
-            if self.std is not None:
+            if name == STATE or self.std is not None:
                 normal[name] = _draw(torch.randn, (batch, *shape), generators, device)
-            if self.q is not None:
+            if name != STATE and self.q is not None:
                 uniform[name] = _draw(torch.rand, (batch, *shape), generators, device)
         return normal, uniform
 
     @contextmanager
     def on(self, net: Net, draws: Draws) -> Iterator[None]:
-        """Within, the hidden activations of `net` go through noise and dropout; the draws are those of one net."""
-        normal, uniform = draws
+        """Within, one forward pass of `net` goes through noise and dropout; the draws are those of one net."""
+        normal, uniform = ({name: _in_turn(drawn) for name, drawn in part.items()} for part in draws)
 
         def apply(h: Tensor, hook: HookPoint) -> Tensor:
             name = str(hook.name)
+            if name == STATE and self.state_std is not None:
+                return h + self.state_std * normal[name](h)
             if self.std is not None:
-                h = add_noise(h, self.std, normal[name])
-            return h if self.q is None else drop(h, self.q, uniform[name])
+                h = add_noise(h, self.std, normal[name](h))
+            return h if self.q is None else drop(h, self.q, uniform[name](h))
 
         with net.hooks(fwd_hooks=[(name, apply) for name in self.shapes]):
             yield
@@ -100,6 +114,18 @@ def add_noise(h: Tensor, std: float, normal: Tensor) -> Tensor:
 def drop(h: Tensor, q: float, uniform: Tensor) -> Tensor:
     """h m / (1 - q): the expectation is h; with q = 0 it is h itself."""
     return torch.where(uniform >= q, h / (1 - q), 0.0)
+
+
+def _in_turn(drawn: Tensor) -> Callable[[Tensor], Tensor]:
+    """Gives the next rows, as many as the asker has: a recurrent net passes its hook points once a step."""
+    given = 0
+
+    def rows(h: Tensor) -> Tensor:
+        nonlocal given
+        given += len(h)
+        return drawn[given - len(h) : given]
+
+    return rows
 
 
 def _draw(

@@ -22,6 +22,7 @@ import pipeline.tasks
 from pipeline.errors import UserError
 from pipeline.files import write_atomically
 from pipeline.params import RunConfig
+from pipeline.stream_params import StreamRunConfig
 
 STATE_ROOT = Path(".cache/train")
 
@@ -30,7 +31,7 @@ def source_digest() -> str:
     """SHA-256 of the code that training runs, so that edited code never resumes another's state."""
     digest = hashlib.sha256()
     for package in (Path(__file__).parent, Path(pipeline.nets.__file__).parent, Path(pipeline.tasks.__file__).parent):
-        for path in sorted(package.glob("*.py")):
+        for path in sorted(package.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -38,7 +39,7 @@ def source_digest() -> str:
 class ResumableState:
     """Latest finished cycle of one configuration on one machine."""
 
-    def __init__(self, config: RunConfig, device: torch.device, root: Path) -> None:
+    def __init__(self, config: RunConfig | StreamRunConfig, device: torch.device, root: Path) -> None:
         machine = f"{torch.__version__} {device} {torch.get_num_threads()}"
         self.directory = root / f"{config.key}-{config.digest(source_digest(), machine)[:16]}"
 

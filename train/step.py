@@ -1,7 +1,7 @@
 """One update of a net by a recipe, in the order that every method shares.
 
-noise on weights -> forward (noise and dropout on activations) -> loss + penalty -> backward -> weights as they were
--> train.update
+noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss + penalty -> backward ->
+weights as they were -> train.update
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pipeline.nets import Net
 from pipeline.params import RecipeParams
 from train.environment import matmul_precision
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
-from train.noise import ActivationNoise, noise_generators, noisy_weights
+from train.noise import ON_ACTIVATIONS, ActivationNoise, noise_generators, noisy_weights
 from train.recipes import decays
 from train.regularizers import norm_penalty
 from train.update import Update
 
-MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", "activation_noise", "dropout")
+MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", *ON_ACTIVATIONS)
 """Keys of a recipe that a step reports a number for, if the recipe names them; train.history says which number."""
 
 
@@ -55,7 +55,7 @@ class Trainer:
         recipe, measured = self.recipe, dict.fromkeys(self.measures, 0.0)
         with ExitStack() as around:
             around.enter_context(matmul_precision(self.matmul))
-            self._make_noise(around, measured, len(pairs))
+            self._make_noise(around, measured, pairs[..., 0].numel())
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
             loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)
@@ -79,7 +79,7 @@ class Trainer:
             measured["weight_noise"] = lengths.item()
         if not self.noise.shapes:
             return
-        measured |= {n: getattr(recipe, n) for n in ("activation_noise", "dropout") if n in self.measures}
+        measured |= {n: getattr(recipe, n) for n in ON_ACTIVATIONS if n in self.measures}
         draws = self.noise.draws(batch, generators, next(self.net.parameters()).device)
         normal, uniform = ({name: value[0] for name, value in part.items()} for part in draws)
         stack.enter_context(self.noise.on(self.net, (normal, uniform)))

@@ -1,4 +1,4 @@
-"""`python -m verify prove | extract | check`."""
+"""`python -m verify prove | stream | extract | check`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from pipeline.errors import UserError
 from pipeline.files import write_atomically
-from verify import checker
+from verify import checker, stream_checker
 from verify.exact_net import load_exact_net
 from verify.programs import extract
 from verify.run import EXIT_BAD_INPUT, verify_run
+from verify.stream_run import verify_stream
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 
@@ -31,6 +32,7 @@ _EPILOG = """examples:
   python -m verify prove --trained snapshot.safetensors         is the trained net right on every input?
   python -m verify extract --student student.safetensors --out program.py && python program.py 37 99
   python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
+  python -m verify stream cycle-0008.safetensors --out proof       a recurrent net, for streams of every length
 
 exit status of prove: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error
 exit status of check: 0 accepted, 1 rejected, 64 bad usage
@@ -57,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
     write.add_argument("--out", type=Path, required=True, help="Python file to write")
+    stream = commands.add_parser("stream", help="prove or refute a recurrent net for streams of every length")
+    stream.add_argument("net", type=Path, help="snapshot of the recurrent net, safetensors")
+    stream.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
+    stream.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for the solver (60)")
     commands.add_parser("check", help="run the independent checker (arguments as verify/checker.py)", add_help=False)
     return parser
 
@@ -65,8 +71,12 @@ def main(arguments: list[str]) -> int:
     """Runs one command and returns its exit status."""
     try:
         if arguments[:1] == ["check"]:
-            return checker.main(arguments[1:])
+            return (stream_checker if _of_a_stream(arguments[1:]) else checker).main(arguments[1:])
         options = _parser().parse_args(arguments)
+        if options.command == "stream":
+            proved = verify_stream(options.net, options.out, options.timeout, progress=_progress)
+            print("\n".join(proved.lines()))
+            return proved.exit_code
         if options.command == "extract":
             net = load_exact_net(options.student)
             _write(options.out, extract(net).render())
@@ -85,6 +95,14 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         print(f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
         return EXIT_INTERNAL
+
+
+def _of_a_stream(arguments: list[str]) -> bool:
+    """Whether the certificate named first is one of a recurrent net; any trouble with it is for the checker to say."""
+    try:
+        return stream_checker.parse(stream_checker.read(arguments[0]))["schema"] == stream_checker.SCHEMA
+    except Exception:
+        return False
 
 
 def _progress(line: str) -> None:

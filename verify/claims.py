@@ -76,6 +76,27 @@ class Counterexample:
         return {"a": self.a, "b": self.b, "equation": str(self), "expected": self.expected, "got": self.got}
 
 
+@dataclass(frozen=True)
+class StreamCounterexample:
+    """A stream on which a recurrent net errs, with the right answers and the net's (None: several share the top)."""
+
+    stream: tuple[tuple[int, int], ...]
+    expected: tuple[int, ...]
+    got: tuple[int | None, ...]
+    equation: str
+
+    def __str__(self) -> str:
+        return self.equation
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "equation": self.equation,
+            "expected": list(self.expected),
+            "got": list(self.got),
+            "stream": [list(pair) for pair in self.stream],
+        }
+
+
 def _says(answer: int | None) -> str:
     return "has no one answer (a tie)" if answer is None else f"says {answer}"
 
@@ -102,7 +123,7 @@ class Proved(_NotBool):
 class Refuted(_NotBool):
     """The claim is false; the counterexample replays on the exact net (the float net for float claims)."""
 
-    counterexample: Counterexample
+    counterexample: Counterexample | StreamCounterexample
 
     def to_dict(self) -> dict[str, Any]:
         return {"counterexample": self.counterexample.to_dict(), "verdict": "Refuted"}

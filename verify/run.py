@@ -75,7 +75,7 @@ def verify_run(
         if net is not None:
             _same_task("trained", (trained.p, trained.sign), (net.p, net.sign))
     if out_dir is not None:
-        _free(Path(out_dir), [path for path in (trained_path, student_path, program_path) if path is not None])
+        free(Path(out_dir), [path for path in (trained_path, student_path, program_path) if path is not None])
     budget = Budget.of(timeout)
     if net is not None and program is not None:
         progress(f"program: frequencies {program.frequencies}, amplitudes {program.amplitudes}")
@@ -85,7 +85,7 @@ def verify_run(
         progress("evaluating the trained net on every input")
         results += check_trained(trained, net)
     p, sign = (net.p, net.sign) if net is not None else (trained.p, trained.sign)  # type: ignore[union-attr]
-    with _directory(Path(out_dir) if out_dir is not None else None) as directory:
+    with output_directory(Path(out_dir) if out_dir is not None else None) as directory:
         if program is not None:
             (directory / "program.py").write_text(program.render())
             files["program"] = file_sha256(directory / "program.py")
@@ -122,7 +122,7 @@ def _rejection(directory: Path, student: Path | str | None) -> str:
 _OURS = {"certificate.json", "program.py", OBLIGATIONS}
 
 
-def _free(out: Path, inputs: Sequence[Path | str]) -> None:
+def free(out: Path, inputs: Sequence[Path | str]) -> None:
     """Refuse an `out` that is not ours to replace: only an old proof is, and only where no input lies in it."""
     try:
         target = out.resolve()
@@ -143,7 +143,7 @@ def _free(out: Path, inputs: Sequence[Path | str]) -> None:
 
 
 @contextmanager
-def _directory(out: Path | None) -> Iterator[Path]:
+def output_directory(out: Path | None) -> Iterator[Path]:
     """A directory to fill that takes the place of `out` at the end; a scratch one without `out`."""
     if out is None:
         with tempfile.TemporaryDirectory() as scratch:

@@ -9,6 +9,8 @@ from pipeline.nets.net import NetConfig as NetConfig
 from pipeline.nets.quadratic import Quadratic as Quadratic
 from pipeline.nets.quadratic import QuadraticConfig as QuadraticConfig
 from pipeline.nets.quadratic import closed_form as closed_form
+from pipeline.nets.recurrent import Recurrent as Recurrent
+from pipeline.nets.recurrent import RecurrentConfig as RecurrentConfig
 from pipeline.nets.registry import build_net as build_net
 from pipeline.nets.registry import config_from as config_from
 from pipeline.nets.registry import describe as describe

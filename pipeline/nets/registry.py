@@ -9,6 +9,7 @@ from pipeline.nets.deep_transformer import DeepTransformer, DeepTransformerConfi
 from pipeline.nets.mlp import Mlp, MlpConfig
 from pipeline.nets.net import Net, NetConfig
 from pipeline.nets.quadratic import Quadratic, QuadraticConfig
+from pipeline.nets.recurrent import Recurrent, RecurrentConfig
 from pipeline.nets.transformer import Transformer, TransformerConfig
 
 NETS: dict[str, tuple[type[Any], Callable[[Any], Net]]] = {
@@ -16,6 +17,7 @@ NETS: dict[str, tuple[type[Any], Callable[[Any], Net]]] = {
     DeepTransformerConfig.KIND: (DeepTransformerConfig, DeepTransformer),
     MlpConfig.KIND: (MlpConfig, Mlp),
     QuadraticConfig.KIND: (QuadraticConfig, Quadratic),
+    RecurrentConfig.KIND: (RecurrentConfig, Recurrent),
 }
 
 

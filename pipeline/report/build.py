@@ -12,13 +12,14 @@ from pipeline.files import to_json, write_atomically
 from pipeline.report.page import page
 from pipeline.report.read import record
 from pipeline.report.records import Record, Table
+from pipeline.report.stream_read import stream_record
 from pipeline.report.summary import Summary, summarise
 
 TRAINING = ("step", "lr", "train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
 
-def build(keys: Sequence[str], root: Path, out: Path) -> Summary:
-    """Write index.html, summary.csv, metrics.json and plots/*.csv under `out`.
+def build(keys: Sequence[str], root: Path, out: Path, streams: Sequence[str] = ()) -> Summary:
+    """Write index.html, summary.csv, metrics.json and plots/*.csv under `out`; `streams` are keys of recurrent nets.
 
     The same inputs give the same bytes. Everything is read and drawn before anything is written.
     Raises UserError where a file of a stage is missing or broken.
@@ -26,9 +27,10 @@ def build(keys: Sequence[str], root: Path, out: Path) -> Summary:
     if not keys:
         raise UserError("keys = []: name at least one run, such as modular-catapult-s0")
     records = [record(key, root) for key in keys]
-    summary = summarise(records)
+    recurrent = [stream_record(key, root) for key in streams]
+    summary = summarise(records, recurrent)
     files = {
-        "index.html": page(records, summary),
+        "index.html": page(records, summary, recurrent),
         "summary.csv": csv_text(summary.csv_rows()),
         "metrics.json": to_json(summary.metrics()),
         "plots/training.csv": csv_text(training_rows(records)),

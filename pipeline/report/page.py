@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from pipeline.report import proof
+from pipeline.report import proof, streams
 from pipeline.report.figures import Figure, circuit, ladder, phases, spectra, training
 from pipeline.report.headline import headline
 from pipeline.report.records import Record
+from pipeline.report.stream_records import StreamRecord
 from pipeline.report.summary import HEADERS, NUMERIC, Summary
 
 STYLE = Path(__file__).with_name("page.css")
@@ -21,6 +22,7 @@ SECTIONS = (
     ("circuit", "Circuit"),
     ("ladder", "Ladder"),
     ("proof", "Proof"),
+    ("streams", "Streams"),
 )
 
 LEADS = {
@@ -30,6 +32,7 @@ LEADS = {
     "circuit": "The part of the net that carries the answer, found by taking parts away.",
     "ladder": "The circuit is cut out of the net, rewritten without attention, and rounded to whole numbers.",
     "proof": "Each link from the trained net to arithmetic is a claim; a chain is as good as its weakest link.",
+    "streams": "Recurrent nets that are trained on short streams, tried on long ones, and proved for all lengths.",
 }
 
 HATCH = (
@@ -40,7 +43,7 @@ HATCH = (
 )
 
 
-def page(records: Sequence[Record], summary: Summary) -> str:
+def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[StreamRecord] = ()) -> str:
     """The whole document."""
     figures = {
         "training": training.figure(records),
@@ -52,26 +55,29 @@ def page(records: Sequence[Record], summary: Summary) -> str:
             proof.section(records), tuple((record.key, proof.takeaway(record)) for record in records), proof.READING
         ),
     }
+    if recurrent:
+        figures["streams"] = streams.figure(recurrent)
+    shown = [(name, title) for name, title in SECTIONS if name in figures]
     sections = "".join(
         f'<section id="{name}"><h2><span class="number">{i}</span>{title}</h2>'
         f'<p class="lead">{LEADS[name]}</p>{figures[name].html()}</section>\n'
-        for i, (name, title) in enumerate(SECTIONS, 1)
+        for i, (name, title) in enumerate(shown, 1)
     )
-    links = "".join(f'<a href="#{name}">{i} {title}</a>' for i, (name, title) in enumerate(SECTIONS, 1))
+    links = "".join(f'<a href="#{name}">{i} {title}</a>' for i, (name, title) in enumerate(shown, 1))
     title = f"Catapult: {records[0].task}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>{HATCH}<main>"
-        f'<header><p class="name">Catapult</p>{heading(records)}'
+        f'<header><p class="name">Catapult</p>{heading(records, recurrent)}'
         f'<p class="lead">{escape(setting(records))}</p></header>\n'
         f"{summary_table(summary)}<nav>{links}</nav>\n{sections}</main></body></html>\n"
     )
 
 
-def heading(records: Sequence[Record]) -> str:
+def heading(records: Sequence[Record], recurrent: Sequence[StreamRecord]) -> str:
     """The headline: its first sentence large, the others under it."""
-    first, *rest = headline(records)
+    first, *rest = [*headline(records), *map(streams.sentence, recurrent)]
     return f"<h1>{escape(first)}</h1>" + "".join(f'<p class="second">{escape(sentence)}</p>' for sentence in rest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,9 +60,9 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
     )
 
 
-def parsed(root: Path, name: str, parse: Callable[[str], T]) -> T:
+def parsed(root: Path, name: str, parse: Callable[[str], T], stages: Mapping[str, str] = STAGE_OF) -> T:
     """Read one file and parse it, with the user's mistake told apart from ours."""
-    stage = STAGE_OF[name.split("/")[0]]
+    stage = stages[name.split("/")[0]]
     mend = f"run the stage that writes it, {stage} (dvc repro)"
     try:
         text = (root / name).read_text(encoding="utf-8")

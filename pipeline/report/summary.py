@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.headline import percent, smallest
 from pipeline.report.records import Record
+from pipeline.report.stream_records import StreamRecord
+from pipeline.report.stream_summary import STREAM_HEADERS, STREAM_NUMERIC, StreamRow, stream_row
 
 WIDTH = 100
 HEADERS = (
@@ -59,9 +61,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The final table."""
+    """The final table, and that of the recurrent nets."""
 
     rows: tuple[Row, ...]
+    streams: tuple[StreamRow, ...] = ()
 
     def csv_rows(self) -> list[list[object]]:
         """Header and rows with bare numbers, for summary.csv."""
@@ -83,10 +86,10 @@ class Summary:
                 "verdict": row.verdict,
             }
             for row in self.rows
-        }
+        } | {row.net: row.metrics() for row in self.streams}
 
 
-def summarise(records: Sequence[Record]) -> Summary:
+def summarise(records: Sequence[Record], streams: Sequence[StreamRecord] = ()) -> Summary:
     """One row for each record, in the order given."""
     return Summary(
         tuple(
@@ -102,22 +105,31 @@ def summarise(records: Sequence[Record]) -> Summary:
                 verdict=record.certificate.verdict,
             )
             for record in records
-        )
+        ),
+        tuple(map(stream_row, streams)),
     )
 
 
 def table(summary: Summary) -> str:
     """The summary as aligned plain text, at most WIDTH columns wide, with each verdict on a line under its net."""
-    rows = [row.cells()[:-1] for row in summary.rows]
-    headers = HEADERS[:-1]
+    text = aligned(HEADERS[:-1], [(row.cells()[:-1], row.verdict) for row in summary.rows], NUMERIC)
+    if not summary.streams:
+        return text
+    below = aligned(STREAM_HEADERS, [(row.cells(), row.verdict) for row in summary.streams], STREAM_NUMERIC)
+    return f"{text}\n\n{below}"
+
+
+def aligned(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], str]], numeric: Set[int]) -> str:
+    """Header and rows of cells, each with its verdict below; `numeric` columns are aligned to the right."""
     widths = [
-        max(len(word) for word in (*header.split(), *(row[i] for row in rows))) for i, header in enumerate(headers)
+        max(len(word) for word in (*header.split(), *(cells[i] for cells, _ in rows)))
+        for i, header in enumerate(headers)
     ]
     widths = fitted(widths)
-    lines = [*block(headers, widths), "  ".join("-" * width for width in widths)]
-    for row, cells in zip(summary.rows, rows, strict=True):
-        lines += block(cells, widths)
-        lines += textwrap.wrap(row.verdict, WIDTH, initial_indent="  verdict  ", subsequent_indent=" " * 11)
+    lines = [*block(headers, widths, numeric), "  ".join("-" * width for width in widths)]
+    for cells, verdict in rows:
+        lines += block(cells, widths, numeric)
+        lines += textwrap.wrap(verdict, WIDTH, initial_indent="  verdict  ", subsequent_indent=" " * 11)
     return "\n".join(lines)
 
 
@@ -129,15 +141,15 @@ def fitted(widths: list[int]) -> list[int]:
     return cut
 
 
-def block(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+def block(cells: Sequence[str], widths: Sequence[int], numeric: Set[int]) -> list[str]:
     """One row of cells, each wrapped to its width."""
     columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
     lines = []
     for n in range(max(len(column) for column in columns)):
         shown = [column[n] if n < len(column) else "" for column in columns]
-        aligned = [
-            text.rjust(width) if i in NUMERIC else text.ljust(width)
+        placed = [
+            text.rjust(width) if i in numeric else text.ljust(width)
             for i, (text, width) in enumerate(zip(shown, widths, strict=True))
         ]
-        lines.append("  ".join(aligned).rstrip())
+        lines.append("  ".join(placed).rstrip())
     return lines

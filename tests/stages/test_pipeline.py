@@ -23,7 +23,14 @@ PARTS = (
     ".dvcignore",
     ".gitignore",
 )
-SMALL = {"p: 113": "p: 23", "train_fraction: 0.3": "train_fraction: 0.6", "steps: 200": "steps: 60"}
+SMALL = {
+    "p: 113": "p: 23",
+    "train_fraction: 0.3": "train_fraction: 0.6",
+    "steps: 200": "steps: 60",
+    "steps: 1200": "steps: 300",
+    "first_hidden: 16": "first_hidden: 9",
+    "last_hidden: 5": "last_hidden: 8",
+}
 
 
 def run(directory: Path, *command: str, status: int = 0) -> str:
@@ -71,7 +78,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 10
+    assert len(stages_run(output)) == 17
     return directory
 
 
@@ -86,6 +93,9 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
     assert [row["recipe"] for row in rows] == ["standard", "catapult"]
     assert "modular-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
+    assert "addition-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
+    found = json.loads((checkout / "analysis" / "addition-catapult-s0" / "automaton.json").read_text())
+    assert (checkout / "analysis" / "addition-catapult-s0" / "automaton.svg").exists() == (found["machine"] is not None)
     assert not list(checkout.rglob("*.part"))
 
 
@@ -109,14 +119,18 @@ def test_a_second_run_runs_nothing(checkout: Path) -> None:
     assert stages_run(run(checkout, "dvc", "repro")) == set()
 
 
+STREAMS = ("stream_verify@standard", "stream_verify@catapult", "stream_compress")
+
+
 @pytest.mark.parametrize(
     ("edits", "reruns"),
     [
-        ({"timeout: 240": "timeout: 200"}, {"params", "verify@standard", "verify@catapult"}),
+        ({"timeout: 240": "timeout: 200"}, {"params", "verify@standard", "verify@catapult", *STREAMS}),
         ({"lr: 0.277": "lr: 0.27"}, {"params", "train@catapult"}),
+        ({"state_noise: 0.2": "state_noise: 0.1"}, {"params", "stream_train@catapult"}),
         ({"# What is run.": "# What runs."}, {"params"}),
     ],
-    ids=["the solver's time", "one recipe", "a comment"],
+    ids=["the solver's time", "one recipe", "a streaming recipe", "a comment"],
 )
 def test_an_edit_reruns_what_it_touches(checkout: Path, edits: dict[str, str], reruns: set[str]) -> None:
     """What `dvc status` calls changed; what follows from a stage is rerun only if its output changes."""
@@ -153,7 +167,9 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
 def test_metrics_plots_and_params_diff_work(checkout: Path) -> None:
     metrics = json.loads(run(checkout, "dvc", "metrics", "show", "--json"))
     shown = metrics[""]["data"][os.path.join("report", "metrics.json")]["data"]
-    assert set(shown) == {"modular-standard-s0", "modular-catapult-s0"}
+    assert set(shown) == {
+        f"{task}-{recipe}-s0" for task in ("modular", "addition") for recipe in ("standard", "catapult")
+    }
     assert shown["modular-catapult-s0"]["parameters_before"] > shown["modular-catapult-s0"]["parameters_after"]
     assert "dvc_plots" in run(checkout, "dvc", "plots", "show")
     before = (checkout / "params.yaml").read_text()

@@ -7,8 +7,9 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.nets import Transformer, TransformerConfig
+from pipeline.nets.recurrent import Recurrent, RecurrentConfig
 from pipeline.params import RecipeParams, load_params
-from train.noise import ActivationNoise, add_noise, drop, noise_generators, noisy_weights
+from train.noise import STATE, ActivationNoise, add_noise, drop, noise_generators, noisy_weights
 from train.recipes import initialise
 
 PLAIN = load_params(Path(__file__).parents[2] / "params.yaml").recipes["standard"]
@@ -86,6 +87,8 @@ def test_a_net_without_hidden_activations_is_refused(net: Transformer) -> None:
     net.mod_dict.pop("mlp.hook_post")
     with pytest.raises(UserError, match="Transformer has no hook_post"):
         ActivationNoise(net, recipe(dropout=0.5))
+    with pytest.raises(UserError, match=r"state_noise = 0\.1: Transformer has no state; leave state_noise out"):
+        ActivationNoise(net, recipe(state_noise=0.1))
     assert not ActivationNoise(net, PLAIN).shapes
 
 
@@ -98,3 +101,19 @@ def test_noise_is_not_the_initial_weights_again() -> None:
     with noisy_weights(stacks, 0.1, noise_generators([5])):
         noise = net.embed.weight.detach() - before
     assert abs(torch.corrcoef(torch.stack([noise.flatten(), before.flatten()]))[0, 1]) < 0.15
+
+
+def test_a_recurrent_net_gets_a_draw_of_its_own_at_every_step() -> None:
+    net = Recurrent(RecurrentConfig(2, 1, 2, n_state=3, n_hidden=5))
+    noise = ActivationNoise(net, recipe(state_noise=0.5, dropout=0.5))
+    streams = torch.zeros(2, 4, 2, dtype=torch.int64)
+    normal, uniform = noise.draws(streams[..., 0].numel(), [generator()], CPU)
+    assert (normal[STATE].shape, uniform["hook_post"].shape) == ((1, 8, 3), (1, 8, 5))
+    assert (normal.keys(), uniform.keys()) == ({STATE}, {"hook_post"})
+    seen = []
+    net.hook_state.add_hook(lambda tensor, hook: seen.append(tensor.detach()))
+    silent = {"hook_post": torch.zeros(8, 5)}
+    with noise.on(net, ({STATE: normal[STATE][0]}, silent)):
+        net(streams)
+    expected = (net.state_out.bias + 0.5 * normal[STATE][0]).clamp(0, 1)
+    torch.testing.assert_close(torch.cat(seen), expected)

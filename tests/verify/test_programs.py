@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import UserError
 from tests.verify.conftest import hand_built, write_student
 from verify import Program, Refuted, extract, load_exact_net, load_program, prove_program
+from verify.claims import Counterexample
 from verify.programs import cosine_table
 from verify.solver import Budget
 
@@ -66,6 +67,7 @@ def test_a_mutated_program_is_refuted(program: Program) -> None:
         result = prove_program(mutant, Budget.of(10))
         assert isinstance(result.verdict, Refuted)
         example = result.verdict.counterexample
+        assert isinstance(example, Counterexample)
         assert mutant.answer(example.a, example.b) == example.got != (example.a + example.b) % 113
 
 

@@ -16,6 +16,7 @@ from pipeline.errors import UserError
 from tests.verify.conftest import hand_built, write_snapshot, write_student
 from verify import Proved, Refuted, Unknown, load_exact_net, load_float_net, load_program, verify_run
 from verify.__main__ import main
+from verify.claims import Counterexample
 from verify.exact_net import NO_ANSWER
 from verify.prove import check_trained
 
@@ -74,6 +75,7 @@ def test_one_broken_weight(tmp_path: Path, seed: int) -> None:
     if wrong.any():
         assert isinstance(verdict, Refuted), verdict
         example = verdict.counterexample
+        assert isinstance(example, Counterexample)
         assert wrong[example.a, example.b]
         answer = int(net.answers[example.a, example.b])
         assert example.got == (None if answer < 0 else answer)

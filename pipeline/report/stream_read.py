@@ -1,0 +1,174 @@
+"""From the files of the streaming stages to a `StreamRecord`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.report.certificate import evidence, parse_claim, status_of, weakest
+from pipeline.report.read import parsed
+from pipeline.report.records import Certificate
+from pipeline.report.stream_records import Automaton, Edge, Moment, Point, StreamRecord
+
+FLOAT = "float32 net equals machine"
+"""The claim that is no link of the verdict: the net is proved in exact arithmetic."""
+XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
+STAGE_OF = {
+    "runs": "stream_train",
+    "analysis": "stream_analyse",
+    "compressed": "stream_compress",
+    "proofs": "stream_verify",
+}
+
+
+def stream_record(key: str, root: Path) -> StreamRecord:
+    """Everything the report needs to know about one recurrent net.
+
+    Raises UserError where a file is missing or broken, and where the timeline contradicts the certificate.
+    """
+    found = read(root, f"runs/{key}/params.json", lambda text: assemble(key, root, json.loads(text)))
+    ends = {found.last.verdict, found.certificate.status}
+    if ends == {"Proved", "Refuted"}:
+        raise UserError(
+            f"proofs/{key}/timeline.csv = {found.last.verdict} at the end, but its certificate says "
+            f"{found.certificate.status}: they are not of one run; run the stage stream_verify again"
+        )
+    wrong = [name for name, share in found.last.shares.items() if share < 1]
+    if wrong and all(status == "Proved" for status in (*ends, *(claim.status for claim in found.certificate.claims))):
+        raise UserError(
+            f"proofs/{key}/last/certificate.json = Proved, in float32 too, but streams of {wrong[0]} are wrong in "
+            f"timeline.csv: they are not of one run; run the stages stream_train and stream_verify again"
+        )
+    return found
+
+
+def read(root: Path, name: str, parse: Any) -> Any:
+    return parsed(root, name, parse, STAGE_OF)
+
+
+def assemble(key: str, root: Path, params: dict[str, Any]) -> StreamRecord:
+    """The record from params.json and the files beside it."""
+    program, frontier, proofs = f"proofs/{key}/last/program.py", f"compressed/{key}/frontier.csv", f"proofs/{key}"
+    timeline = read(root, f"{proofs}/timeline.csv", parse_timeline)
+    certificate = read(root, f"{proofs}/last/certificate.json", json.loads)
+    snapshot = f"runs/{key}/snapshots/cycle-{timeline[-1].cycle:04d}.safetensors"
+    return StreamRecord(
+        key=key,
+        recipe=str(params["recipe_name"]),
+        task=task_name(params["task"]),
+        examples=int(params["train"]["examples"]),
+        digits=int(params["train"]["digits"]),
+        timeline=timeline,
+        first_proved=read(root, f"{proofs}/timeline.json", lambda text: optional_int(json.loads(text)["first_proved"])),
+        taught=read(root, f"runs/{key}/taught.json", lambda text: int(json.loads(text)["count"])),
+        parameters=read(root, f"{proofs}/last/certificate.json", lambda _: int(certificate["net"]["parameters"])),
+        certificate=read(
+            root, f"{proofs}/last/certificate.json", lambda _: parse_stream_certificate(certificate, key, snapshot)
+        ),
+        automaton=read(
+            root, f"analysis/{key}/automaton.json", lambda text: parse_automaton(json.loads(text), key, root)
+        ),
+        frontier=read(root, frontier, parse_frontier) if (root / frontier).exists() else None,
+        program=read(root, program, str) if (root / program).exists() else None,
+    )
+
+
+def task_name(task: dict[str, Any]) -> str:
+    """{"name": "addition", "base": 10} as "addition, base 10"."""
+    options = [f"{name} {value}" for name, value in task.items() if name != "name"]
+    return ", ".join([str(task["name"]), *options])
+
+
+def optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def rows(text: str) -> Sequence[dict[str, str]]:
+    """The rows of a CSV file, each with every column."""
+    found = list(csv.DictReader(text.splitlines()))
+    if any(None in row or None in row.values() for row in found):
+        raise ValueError("a row has too few or too many fields")
+    return found
+
+
+def parse_timeline(text: str) -> tuple[Moment, ...]:
+    """timeline.csv."""
+    moments = tuple(
+        Moment(
+            cycle=int(row["cycle"]),
+            label=row["label"],
+            verdict=status_of({"verdict": row["verdict"]}),
+            taught=int(row["taught"]),
+            shares={name: float(value) for name, value in row.items() if name.startswith(("random_", "hard_"))},
+        )
+        for row in rows(text)
+    )
+    if not moments or not moments[-1].shares:
+        raise ValueError("no rows")
+    return moments
+
+
+def parse_stream_certificate(document: dict[str, Any], key: str, snapshot: str) -> Certificate:
+    """The claims in order and the joint verdict, which is never better than the weakest link."""
+    claims, joint = tuple(parse_claim(claim) for claim in document["claims"]), document["verdict"]
+    status = status_of(joint)
+    if status == "Proved":
+        status = weakest([claim.status for claim in claims if claim.kind != FLOAT])
+    backing = evidence(joint) or next((claim.reason for claim in claims if claim.reason), "no reason is given")
+    files = {str(name): str(file["sha256"]) for name, file in document["files"].items()}
+    check = f"python -m verify check proofs/{key}/last/certificate.json --net {snapshot}"
+    solver = document["solver"]
+    return Certificate(
+        status=status,
+        verdict=status if status == "Proved" else f"{status}: {backing}",
+        chain=f"{joint.get('method') or ''}, for streams of every length",
+        claims=claims,
+        hashes=tuple(sorted(files.items())),
+        solver=f"{solver['name']} {solver['version']}",
+        check=f"{check} --program proofs/{key}/last/program.py" if "program" in files else check,
+    )
+
+
+def parse_automaton(document: dict[str, Any], key: str, root: Path) -> Automaton:
+    """automaton.json and, where it found a machine, automaton.svg."""
+    graph, same = document["graph"], document["same_as_task"]
+    edges = [] if graph is None else graph["edges"]
+    return Automaton(
+        sentence=str(document["sentence"]),
+        same=None if same is None else bool(same),
+        drawing="" if graph is None else read(root, f"analysis/{key}/automaton.svg", inline),
+        edges=tuple(
+            Edge(int(e["source"]), int(e["target"]), int(e["pairs"]), str(e["reads"]), str(e["writes"])) for e in edges
+        ),
+    )
+
+
+def inline(svg: str) -> str:
+    """A drawing as part of a page: the same without the name space, which HTML knows."""
+    try:
+        ET.fromstring(svg)
+    except ET.ParseError as error:
+        raise ValueError(str(error)) from None
+    return svg.replace(XMLNS, "", 1).strip()
+
+
+def parse_frontier(text: str) -> tuple[Point, ...]:
+    """frontier.csv, which has no rows where the net gave no machine to learn from."""
+    if not text.startswith("units,"):
+        raise ValueError("no header")
+    return tuple(
+        Point(
+            units=int(row["units"]),
+            bits=int(row["bits"]),
+            grid=row["grid"],
+            parameters=int(row["parameters"]),
+            verdict=status_of({"verdict": row["verdict"]}),
+            float32=row["float32"] == "True",
+        )
+        for row in rows(text)
+    )

@@ -1,0 +1,159 @@
+"""Streaming tasks: a pair of symbols in and an answer out at every step, for streams of any length.
+
+A task is an initial state and an exact step in Python integers. Where the step reaches finitely many states the task
+has a reference machine, and a net can be proved to follow it for all lengths; where it needs unbounded memory it has
+none.
+
+A new task is one file in `pipeline/tasks/streams/` with a frozen dataclass `Task(StreamTask)`; its name is the file's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UserError
+from pipeline.tasks import streams
+from pipeline.tasks.machine import Machine, Pair, explore
+
+MOST_EXAMPLES, LONGEST_EXAMPLE = 500, 4
+LARGEST_MACHINE = 64
+Streams = NDArray[np.int64]
+Stream = tuple[Pair, ...]
+
+
+class StreamTask(ABC):
+    """A function of streams of pairs, a in [0, n_left) and b in [0, n_right), with answers in [0, n_answers)."""
+
+    initial: Hashable = 0
+
+    @property
+    def name(self) -> str:
+        return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    @abstractmethod
+    def n_left(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def n_right(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def n_answers(self) -> int: ...
+
+    @property
+    def flush(self) -> Stream:
+        """What is read after the operands, so that the last of the answer comes out; addition: one place of zeros."""
+        return ()
+
+    @abstractmethod
+    def step(self, state: Any, a: int, b: int) -> tuple[Any, int]:
+        """The next state and the answer, exactly."""
+
+    def hard(self, count: int, length: int, rng: np.random.Generator) -> Streams:
+        """Streams that a heuristic gets wrong, [count, length, 2]; here: one pair again and again, then another."""
+        symbols = rng.integers(0, (self.n_left, self.n_right), (2, count, 1, 2))
+        turn = rng.integers(0, length + 1, (count, 1, 1))
+        return np.where(np.arange(length)[None, :, None] < turn, symbols[0], symbols[1])
+
+    def random(self, count: int, length: int, rng: np.random.Generator) -> Streams:
+        """Streams of independent uniform pairs, [count, length, 2]."""
+        return rng.integers(0, (self.n_left, self.n_right), (count, length, 2))
+
+    def reference(self, stream: Sequence[Pair]) -> list[int]:
+        """The exact answer at every step."""
+        state, answers = self.initial, []
+        for a, b in stream:
+            state, answer = self.step(state, a, b)
+            answers.append(answer)
+        return answers
+
+    def answers(self, batch: Streams) -> NDArray[np.int64]:
+        """The exact answers of a batch [n, length, 2], as [n, length]."""
+        return np.array([self.reference(stream) for stream in batch.tolist()], dtype=np.int64)
+
+    def flushed(self, batch: Streams) -> Streams:
+        """The same streams, each with `flush` at its end."""
+        tail = np.array(self.flush, dtype=np.int64).reshape(1, len(self.flush), 2)
+        return np.concatenate([batch, np.repeat(tail, len(batch), axis=0)], axis=1)
+
+    def training_set(self, count: int, length: int, seed: int) -> Streams:
+        """`count` random streams of `length` pairs and the flush: all that training is shown."""
+        if not 1 <= count <= MOST_EXAMPLES:
+            raise UserError(f"examples = {count}: give a number from 1 to {MOST_EXAMPLES}")
+        if not 1 <= length <= LONGEST_EXAMPLE:
+            raise UserError(f"digits = {length}: give a number from 1 to {LONGEST_EXAMPLE}")
+        return self.flushed(self.random(count, length, np.random.default_rng(seed)))
+
+    def machine(self) -> Machine | None:
+        """The reference machine, minimised; None where the task has more than LARGEST_MACHINE states."""
+        found = explore(self.initial, self.step, self.n_left, self.n_right, LARGEST_MACHINE)
+        return None if found is None else found[0].minimised()
+
+    def equation(self, stream: Sequence[Pair], got: Sequence[int | None]) -> str:
+        """How an answer of a net differs from the right one, in a line."""
+        said = " ".join("?" if answer is None else str(answer) for answer in got)
+        read = " ".join(str(a) if self.n_right == 1 else f"{a},{b}" for a, b in stream)
+        return f"{self.name} of {read} = {' '.join(map(str, self.reference(stream)))}, the net says {said}"
+
+    @property
+    def key(self) -> str:
+        """The task as part of a directory name: addition10."""
+        options = [str(value) for key, value in self.to_dict().items() if key != "name"]
+        return self.name + "_".join(options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `stream_task` rebuilds it from."""
+        options = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
+        return {"name": self.name, **options}
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Streams of one length and kind with their answers; exact match counts whole streams."""
+
+    length: int
+    kind: str
+    streams: Streams
+    answers: NDArray[np.int64]
+
+
+def evaluation_sets(task: StreamTask, lengths: Sequence[int], count: int, seed: int) -> list[EvaluationSet]:
+    """Random and hard streams of every length, flushed."""
+    rng = np.random.default_rng([seed, 1])
+    sets = []
+    for length in lengths:
+        for kind, draw in (("random", task.random), ("hard", task.hard)):
+            batch = task.flushed(draw(count, length, rng))
+            sets.append(EvaluationSet(length, kind, batch, task.answers(batch)))
+    return sets
+
+
+def known_streams() -> list[str]:
+    """Names of the tasks in `pipeline/tasks/streams/`."""
+    return sorted(module.name for module in pkgutil.iter_modules(streams.__path__))
+
+
+def stream_task(name: str, **options: Any) -> StreamTask:
+    """The task of a name, such as addition with base=10; raises UserError for one that is not there."""
+    if name not in known_streams():
+        raise UserError(f"task = {name!r}: not in pipeline/tasks/streams; known: {', '.join(known_streams())}")
+    try:
+        return importlib.import_module(f"pipeline.tasks.streams.{name}").Task(**options)
+    except TypeError as error:
+        raise UserError(f"task = {name!r} with {options}: {str(error).split(') ')[-1]}") from None
+
+
+def stream_task_from(description: Mapping[str, Any]) -> StreamTask:
+    """The inverse of `to_dict`."""
+    options = {key: value for key, value in description.items() if key != "name"}
+    return stream_task(str(description.get("name")), **options)

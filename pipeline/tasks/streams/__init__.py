@@ -1,0 +1,1 @@
+"""One streaming task a file; a file that is put here is known by its name."""

@@ -1,0 +1,161 @@
+"""All proofs about one recurrent net: task = machine = net for streams of every length, or a stream that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from pipeline.tasks.machine import Machine, Pair
+from verify.bounds import GRID_BITS, Box
+from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, Verdict
+from verify.invariant import BOUNDS, Invariant, ask_solver, exact_lead, try_bounds
+from verify.machine_proof import prove_machine
+from verify.prove import silent
+from verify.reach import FastNet, Reached, reach
+from verify.recurrent_net import RecurrentNet
+from verify.regions import abstraction, candidates
+from verify.solver import Budget, Progress
+from verify.stream_claims import StreamKind, StreamResult
+
+INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
+SEARCHED = 4
+"""Streams of a search that are replayed before it is said that none is wrong in both arithmetics."""
+
+
+@dataclass(frozen=True)
+class StreamProof:
+    """The claims, the verdict on "the net computes the task for streams of every length", and what they rest on."""
+
+    net: RecurrentNet
+    results: tuple[StreamResult, ...]
+    verdict: Verdict
+    machine: Machine | None
+    invariant: Invariant | None
+
+    def doubted(self, reason: str) -> StreamProof:
+        """The same, but whatever was Proved is Unknown."""
+
+        def doubt(verdict: Verdict) -> Verdict:
+            return Unknown(reason) if isinstance(verdict, Proved) else verdict
+
+        results = tuple(replace(result, verdict=doubt(result.verdict)) for result in self.results)
+        return replace(self, results=results, verdict=doubt(self.verdict))
+
+
+def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent) -> StreamProof:
+    """Searches a stream on which the net errs, reads the machine off it, and tries the two inductions."""
+    fast, task = FastNet.of(net), net.task
+    reached = reach(fast, task, SEARCHED)
+    wrong, doubt = _replayed(net, reached)
+    progress(f"{len(reached.states)} states reached, {'one' if wrong else 'no'} stream is wrong")
+    found = abstraction(fast, reached.states)
+    results: list[StreamResult] = []
+    machine = invariant = None
+    if found is None:
+        reason = f"no machine: the {len(reached.states)} states that were reached do not fall into finitely many"
+        results = [StreamResult(kind, task, Unknown(reason)) for kind in (StreamKind.MACHINE, StreamKind.NET)]
+    else:
+        machine = found.machine
+        progress(f"a machine of {machine.n_states} states ({machine.minimised().n_states} when minimised)")
+        results.append(prove_machine(machine, task, budget, progress))
+        invariant = _invariant(net, found.machine, candidates(fast, found), budget, progress)
+        results.append(StreamResult(StreamKind.NET, task, _inductive(invariant), measured=_measured(net, invariant)))
+    results.append(StreamResult(StreamKind.FLOAT, task, _in_float32(results[-1].verdict, invariant)))
+    return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
+
+
+def read_machine(net: RecurrentNet) -> Machine | None:
+    """The minimised machine of the states that a net reaches; None where they do not fall into finitely many."""
+    fast = FastNet.of(net)
+    found = abstraction(fast, reach(fast, net.task).states)
+    return None if found is None else found.machine.minimised()
+
+
+def overall(results: list[StreamResult], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
+    """A stream that replays refutes; else both inductions prove; else the first open link says why it is Unknown."""
+    if wrong is not None:
+        return Refuted(wrong)
+    if doubt:
+        return Unknown(doubt)
+    links = [result for result in results if result.kind is not StreamKind.FLOAT]
+    for result in links:
+        if isinstance(result.verdict, Unknown):
+            return result.verdict
+        if isinstance(result.verdict, Refuted):
+            return Unknown(f"its machine errs ({result.verdict.counterexample}), but no stream on which the net does")
+    if {result.kind for result in links} != {StreamKind.MACHINE, StreamKind.NET}:
+        return Unknown("a link is missing")
+    return Proved("task = machine = net")
+
+
+def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample | None, str]:
+    """The first stream that is wrong both in exact arithmetic and in float32, and a doubt where one is wrong in one."""
+    doubt = ""
+    for stream in reached.wrong:
+        expected = net.task.reference(stream)
+        exact, rounded = net.exact.run(stream), net.run_float(stream)
+        if exact != expected and rounded != expected:
+            return stream_counterexample(net, stream, rounded), ""
+        if exact != expected or rounded != expected:
+            where = "float32" if exact == expected else "exact arithmetic"
+            doubt = f"{net.task.equation(stream, exact if exact != expected else rounded)}, but only in {where}"
+    return None, doubt
+
+
+def stream_counterexample(net: RecurrentNet, stream: tuple[Pair, ...], got: list[int | None]) -> StreamCounterexample:
+    """A stream with what the float32 net says of it."""
+    task = net.task
+    return StreamCounterexample(stream, tuple(task.reference(stream)), tuple(got), task.equation(stream, got))
+
+
+def _invariant(
+    net: RecurrentNet, machine: Machine, boxes: Iterable[tuple[Box, ...]], budget: Budget, progress: Progress
+) -> Invariant | None:
+    """The first candidate that bounds close whole; else the one with fewest open obligations, with Z3's help."""
+    best: Invariant | None = None
+    for regions in boxes:
+        tried = try_bounds(net.exact, machine, regions)
+        if tried.holds:
+            return tried
+        if best is None or _n_open(tried) < _n_open(best):
+            best = tried
+    if best is None or not best.start_inside:
+        return best
+    progress(f"bounds leave {_n_open(best)} of {len(best.closed)} obligations open: asking Z3")
+    return ask_solver(net.exact, best, budget, progress)
+
+
+def _n_open(invariant: Invariant) -> int:
+    return sum(not one.how for one in invariant.closed)
+
+
+def _inductive(invariant: Invariant | None) -> Verdict:
+    if invariant is None:
+        return Unknown("no invariant regions: the bounds of every region grow until an answer is uncertain")
+    if not invariant.start_inside:
+        return Unknown("the initial state is not in region 0")
+    left = invariant.open
+    return Proved(INDUCTION) if left is None else Unknown(f"region {left.step.region}: {left.reason}")
+
+
+def _in_float32(exact: Verdict, invariant: Invariant | None) -> Verdict:
+    if not isinstance(exact, Proved) or invariant is None:
+        return Unknown("the exact net is not proved to follow the machine")
+    close = [one.step for one in invariant.closed if not one.float32]
+    if close:
+        return Unknown(f"{close[0].name} and {len(close) - 1} others: lead or room is within float32 rounding")
+    return Proved(INDUCTION + ", with room for every rounding error")
+
+
+def _measured(net: RecurrentNet, invariant: Invariant | None) -> dict[str, object]:
+    if invariant is None or not invariant.holds:
+        return {}
+    rooms = [one.room for one in invariant.closed if one.room is not None]
+    by_bounds = sum(one.how == BOUNDS for one in invariant.closed)
+    return {
+        "by_bounds": by_bounds,
+        "by_z3": len(invariant.closed) - by_bounds,
+        "least_lead": float(f"{float(exact_lead(net.exact, invariant)):.3g}"),
+        "least_room": float(f"{float(Fraction(min(rooms), 1 << (2 * net.bits + GRID_BITS))):.3g}") if rooms else None,
+    }

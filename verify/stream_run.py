@@ -1,0 +1,83 @@
+"""All proofs about one recurrent snapshot, written into one directory: certificate.json, obligations/, program.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.tasks.streaming import StreamTask
+from verify import stream_checker
+from verify.claims import Proved, Refuted, Verdict
+from verify.exact_net import file_sha256
+from verify.prove import silent
+from verify.recurrent_net import load_recurrent
+from verify.run import LONGEST, free, output_directory
+from verify.solver import Budget, Progress
+from verify.stream_certificate import write_certificate
+from verify.stream_program import render
+from verify.stream_prove import StreamProof, prove_stream
+
+
+@dataclass(frozen=True)
+class StreamSummary:
+    """What a run of the proofs came to."""
+
+    proof: StreamProof
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.proof.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """0 Proved, 1 Refuted, 2 Unknown."""
+        return 0 if isinstance(self.verdict, Proved) else 1 if isinstance(self.verdict, Refuted) else 2
+
+    def lines(self) -> list[str]:
+        """The claims with their verdicts, then what they come to."""
+        claims = [f"{result.kind.value}: {result.verdict}" for result in self.proof.results]
+        return [*claims, f"verdict: {self.verdict}"]
+
+
+def verify_stream(
+    net_path: Path | str,
+    out_dir: Path | str | None,
+    timeout: float = 60.0,
+    task: StreamTask | None = None,
+    progress: Progress = silent,
+) -> StreamSummary:
+    """Proves, lets the checker check, and writes `out_dir`; without one nothing is kept.
+
+    `task` is what the snapshot must be of. Whatever the checker does not accept is not Proved. Raises UserError on bad
+    input, with nothing written.
+    """
+    if not 0 <= timeout <= LONGEST:
+        raise UserError(f"timeout = {timeout}: seconds from 0 to {LONGEST}")
+    net = load_recurrent(net_path)
+    if task is not None and net.task != task:
+        raise UserError(f"{net_path}: task = {net.task.key}: a snapshot of {task.key} is needed")
+    if out_dir is not None:
+        free(Path(out_dir), [net_path])
+    proof = prove_stream(net, Budget.of(timeout), progress)
+    with output_directory(Path(out_dir) if out_dir is not None else None) as directory:
+        files = {"net": net.sha256}
+        if proof.machine is not None:
+            (directory / "program.py").write_text(render(proof.machine, net.task))
+            files["program"] = file_sha256(directory / "program.py")
+        write_certificate(proof, files, directory)
+        rejection = _rejection(directory, net_path, "program" in files)
+        if rejection:
+            proof = proof.doubted(f"the checker: {rejection}")
+            write_certificate(proof, files, directory)
+        progress(f"checker: {rejection or 'it comes to the same verdicts'}")
+    return StreamSummary(proof)
+
+
+def _rejection(directory: Path, net: Path | str, program: bool) -> str:
+    """Why the checker does not accept what was written; empty if it does."""
+    try:
+        stream_checker.check(directory / "certificate.json", net, directory / "program.py" if program else None)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
