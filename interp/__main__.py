@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
+from interp.layouts.words import SETTINGS
 from pipeline.errors import UserError
 
 DESCRIPTION = """\
@@ -15,13 +17,32 @@ Look inside the snapshots of a training run of (a + b) mod p.
             the transition, spectra, and the circuit of the last snapshot
   circuit   which heads and neurons carry the answer of one snapshot
   measures  the measures of one snapshot and the evidence for its phase, as a table
+  import    a checkpoint that others trained, or a folder of them, as a run
 
 examples:
   python -m interp analyse runs/modular-catapult-s0 --out analysis/modular-catapult-s0
   python -m interp circuit runs/modular-catapult-s0 --snapshot 5 --out circuit.json
   python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0020.safetensors
+  python -m interp import model.pt --layout tl --task modular --p 59
 
 interp/README.md defines the measures and the phases.
+"""
+
+IMPORT = """\
+Turn a foreign checkpoint, or a folder of them in training order, into a run directory
+that the other commands read. Pickles are opened with torch.load(weights_only=True) only;
+safetensors too. A folder is read in natural order of its names: step_20 before step_100.
+
+layouts:
+  tl        TransformerLens' property format (HookedTransformer state dicts), in its own
+            orientation or that of Zhong et al. 2023, and the MLPs and linear models of theirs
+  module    any state dict, by --map FILE: your Python file with a function
+            layout(state) -> (config of pipeline.nets, state dict); it is run
+  catapult  our own snapshots, or a run directory
+
+What tensors cannot say comes from --set, then from --config or from the JSON file beside the
+checkpoint (config_X.json for model_X.pt, X.json, config.json). What nothing says is taken for
+granted, printed, and kept in params.json. Settings:
 """
 
 
@@ -38,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
         "  measures.csv   one row a snapshot: losses, accuracies, mechanism measures, phase\n"
         "  phases.json    segments, change points, transition cycle, evidence\n"
         "  spectra.json   Fourier spectra of embedding, read-out and logits, first and last\n"
-        "  circuit.json   heads and neurons of the last snapshot, with scores and faithfulness",
+        "  circuit.json   heads and neurons of the last snapshot, with scores and faithfulness\n"
+        "                 (of the one-layer transformer only)",
     )
     analyse.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
     analyse.add_argument("--out", type=Path, help="directory to write (default: analysis/<key of the run>)")
@@ -62,13 +84,27 @@ def parser() -> argparse.ArgumentParser:
         description="Print the measures of one snapshot, its phase, and each criterion of the phase `algorithm`.",
     )
     measures.add_argument("snapshot", type=Path, metavar="SNAPSHOT", help="a .safetensors file of a run")
+
+    known = "\n".join(f"  {key:<19}{text}" for key, text in SETTINGS.items())
+    foreign = commands.add_parser(
+        "import", help="a foreign checkpoint as a run", formatter_class=shape, description=IMPORT + known
+    )
+    foreign.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="file, or folder of files")
+    foreign.add_argument("--layout", required=True, choices=["tl", "module", "catapult"], help="what the file holds")
+    foreign.add_argument("--task", required=True, choices=["modular"], help="what the net computes")
+    foreign.add_argument("--p", required=True, type=int, help="the modulus")
+    foreign.add_argument("--operation", default="addition", help="such as subtraction (default: addition)")
+    foreign.add_argument("--config", type=Path, metavar="JSON", help="config of the checkpoint")
+    foreign.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
+    foreign.add_argument("--map", type=Path, metavar="FILE", help="your Python file, for --layout module")
+    foreign.add_argument("--out", type=Path, help="run directory to write (default: runs/<name of the checkpoint>)")
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
-        {"analyse": analyse, "circuit": circuit, "measures": measures}[options.command](options)
+        COMMANDS[options.command](options)
     except UserError as error:
         print(f"python -m interp: {error}", file=sys.stderr)
         return 2
@@ -107,9 +143,10 @@ def measures(options: argparse.Namespace) -> None:
 
     from interp.labels import algorithm_criteria, label
     from interp.progress_measures import Measures, measure
+    from pipeline.nets import Net
     from pipeline.runs import load_snapshot
 
-    snapshot = load_snapshot(options.snapshot)
+    snapshot = load_snapshot(options.snapshot, Net)
     found = measure(snapshot.net, snapshot.task, torch.from_numpy(snapshot.split()[0]))
     print(f"{snapshot.task}, {snapshot.recipe}, seed {snapshot.seed}, cycle {snapshot.cycle}, step {snapshot.step}\n")
     for name in Measures.names():
@@ -117,6 +154,44 @@ def measures(options: argparse.Namespace) -> None:
     print(f"\nphase: {label(found, snapshot.task.p)}\ncriteria of `algorithm`:")
     for criterion in algorithm_criteria(found, snapshot.task.p):
         print(f"  {'yes' if criterion.holds else 'no ':<4} {criterion}")
+
+
+def import_run(options: argparse.Namespace) -> None:
+    if (options.layout == "module") != (options.map is not None):
+        raise UserError(f"--map = {options.map}: goes with --layout module, and only with it")
+    if options.layout != "tl" and (options.set or options.config):
+        raise UserError(f"--layout = {options.layout}: takes neither --config nor --set")
+    from interp.foreign import config_of, import_checkpoints, reader
+    from pipeline.tasks import ModularTask
+
+    task = ModularTask(options.p, options.operation)
+    out = options.out or Path("runs") / options.checkpoint.resolve().stem
+    read = reader(options.layout, task, options.config, _settings(options.set), options.map)
+    _, found = import_checkpoints(options.checkpoint, out, read, options.layout)
+    for one in found:
+        net, inputs = one.snapshot, len(task.pairs())
+        print(f"{one.file.name}: cycle {net.cycle}, step {net.step}, {one.right} of {inputs} right, ", end="")
+        print(f"smallest margin {one.margin:.3g}")
+    for note in found[0].notes:
+        print(f"note: {note}")
+    print(f"wrote {out}: {len(found)} snapshot(s) of kind {config_of(found[0].snapshot.net).KIND} for {task}")
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """Numbers as numbers, all else as text."""
+    values: dict[str, Any] = {}
+    for text in given:
+        key, _, value = text.partition("=")
+        if key not in SETTINGS or not value:
+            raise UserError(f"--set = {text}: give KEY=VALUE; keys: {', '.join(SETTINGS)}")
+        try:
+            values[key] = float(value)
+        except ValueError:
+            values[key] = value
+    return values
+
+
+COMMANDS = {"analyse": analyse, "circuit": circuit, "measures": measures, "import": import_run}
 
 
 if __name__ == "__main__":

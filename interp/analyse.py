@@ -20,6 +20,7 @@ from interp.phases import Phases, evidence, find_phases
 from interp.progress_measures import Measures, Spectra, measure_evaluation, spectra_of
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
+from pipeline.nets import Net, Transformer
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot
@@ -30,7 +31,10 @@ SPECTRA_SCHEMA = "catapult-spectra-1"
 
 @dataclass(frozen=True)
 class Analysis:
-    """The analysis of a run; positions in `phases` and `measures` are snapshots, in cycle order."""
+    """The analysis of a run; positions in `phases` and `measures` are snapshots, in cycle order.
+
+    `circuit` is None where the net is no one-layer transformer.
+    """
 
     cycles: tuple[int, ...]
     steps: tuple[int, ...]
@@ -39,7 +43,7 @@ class Analysis:
     first_spectra: Spectra
     last_spectra: Spectra
     key_frequencies: tuple[int, ...]
-    circuit: nx.DiGraph
+    circuit: nx.DiGraph | None
 
     @property
     def transition_cycle(self) -> int | None:
@@ -72,7 +76,7 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
             steps.append(snapshot.step)
             progress.advance()
         phases = find_phases(measures, run.task.p, params.thresholds)
-        circuit = find_circuit(last, train, params.faithfulness)
+        circuit = find_circuit(last, train, params.faithfulness) if isinstance(last.net, Transformer) else None
         analysis = Analysis(
             tuple(cycles), tuple(steps), tuple(measures), phases, first_spectra, last_spectra, keys, circuit
         )
@@ -83,13 +87,14 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
         (directory / "measures.csv").write_text(measures_csv(analysis), newline="")
         (directory / "phases.json").write_text(to_json(phases_record(analysis, run.task.p, params.thresholds)))
         (directory / "spectra.json").write_text(to_json(spectra_record(analysis, run.task.p)))
-        (directory / "circuit.json").write_text(circuit_to_json(circuit))
+        if circuit is not None:
+            (directory / "circuit.json").write_text(circuit_to_json(circuit))
     return analysis
 
 
-def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot, Evaluation]:
+def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[Any]]:
     """Load one snapshot of the run and run it on the whole domain."""
-    snapshot = load_snapshot(path)
+    snapshot = load_snapshot(path, Net)
     if snapshot.task != run.task:
         raise UserError(f"{path}: computes {snapshot.task}, its run {run.task}; train the run again")
     return snapshot, evaluate(snapshot.net, snapshot.task)
@@ -157,4 +162,7 @@ def circuit_of_snapshot(run_dir: Path, which: str, faithfulness: float) -> nx.Di
     path = run.snapshots[-1] if which == "last" else named.get(which.lstrip("0") or "0")
     if path is None:
         raise UserError(f"--snapshot = {which}: no such cycle; {run_dir} has {', '.join(named)}, or say last")
-    return find_circuit(evaluate_snapshot(run, path)[1], torch.from_numpy(run.split()[0]), faithfulness)
+    evaluation = evaluate_snapshot(run, path)[1]
+    if not isinstance(evaluation.net, Transformer):
+        raise UserError(f"{path}: a {type(evaluation.net).__name__}; circuits are found in the one-layer Transformer")
+    return find_circuit(evaluation, torch.from_numpy(run.split()[0]), faithfulness)

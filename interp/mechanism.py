@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class Mechanism:
     equivariance: float
 
 
-def measure_mechanism(evaluation: Evaluation) -> Mechanism:
+def measure_mechanism(evaluation: Evaluation[Any]) -> Mechanism:
     """All mechanism measures of a net."""
     p = evaluation.task.p
     spectra = neuron_spectra(evaluation.neurons, p)

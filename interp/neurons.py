@@ -8,6 +8,7 @@ hold cos and sin of w_k (a + b) and of w_k (a - b)). A neuron of a lookup table 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def shuffled_localisation(neurons: Float[Tensor, "pair d_mlp"], p: int, seed: in
     return neuron_spectra(some, p, np.random.default_rng(seed).permutation(p)).localisation
 
 
-def single_frequency_logits(evaluation: Evaluation, spectra: NeuronSpectra) -> Float[Tensor, "pair p"]:
+def single_frequency_logits(evaluation: Evaluation[Any], spectra: NeuronSpectra) -> Float[Tensor, "pair p"]:
     """Logits that the neurons give when each keeps only its mean and its own dominant frequency.
 
     The path around the MLP and the output bias are not in it. The sum over neurons is taken before the waves are

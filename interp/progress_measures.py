@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +12,7 @@ from torch import Tensor
 from interp.forward import Evaluation, evaluate
 from interp.fourier import answer_profile, gini, key_frequencies, power_spectrum, project_on_answer
 from interp.mechanism import measure_mechanism, share_right
-from pipeline.nets import Transformer
+from pipeline.nets import Net
 from pipeline.tasks import ModularTask
 
 KEY_POWER = 0.95
@@ -60,13 +61,12 @@ class Spectra:
     logits: Float[Tensor, " frequency"]
 
 
-def spectra_of(evaluation: Evaluation, profile: Float[Tensor, " p"] | None = None) -> Spectra:
+def spectra_of(evaluation: Evaluation[Any], profile: Float[Tensor, " p"] | None = None) -> Spectra:
     """The three spectra of a net; `profile` is its `answer_profile` where that is already there."""
-    net, p = evaluation.net, evaluation.task.p
     profile = answer_profile(evaluation.logits, evaluation.answers)[0] if profile is None else profile
     return Spectra(
-        embed=power_spectrum(net.embed.weight.detach()[:p]),
-        unembed=power_spectrum(net.unembed.weight.detach()),
+        embed=power_spectrum(evaluation.embedding),
+        unembed=power_spectrum(evaluation.net.unembed.weight.detach()),
         logits=power_spectrum(profile[:, None]),
     )
 
@@ -78,13 +78,13 @@ def mean_loss(logits: Float[Tensor, "pair p"], labels: Int[Tensor, " pair"]) -> 
     return float(torch.nn.functional.cross_entropy(logits.double(), labels))
 
 
-def restricted_loss(evaluation: Evaluation, frequencies: tuple[int, ...]) -> float:
+def restricted_loss(evaluation: Evaluation[Any], frequencies: tuple[int, ...]) -> float:
     """Loss on all pairs of the mean logits plus their cos, sin(w_k (a + b)) parts, k key (Nanda et al. 2023, 4.2)."""
     kept = project_on_answer(evaluation.logits, evaluation.answers, frequencies)
     return mean_loss(kept + evaluation.logits.mean(0), evaluation.answers)
 
 
-def excluded_loss(evaluation: Evaluation, frequencies: tuple[int, ...], train: Int[Tensor, " train"]) -> float:
+def excluded_loss(evaluation: Evaluation[Any], frequencies: tuple[int, ...], train: Int[Tensor, " train"]) -> float:
     """Loss on the training pairs with just those parts taken out (Nanda et al. 2023, section 4.2)."""
     left = evaluation.logits - project_on_answer(evaluation.logits, evaluation.answers, frequencies)
     return mean_loss(left[train], evaluation.answers[train])
@@ -98,7 +98,7 @@ def novel_pairs(train: Int[Tensor, " train"], p: int) -> Int[Tensor, " novel"]:
 
 
 def measure(
-    net: Transformer,
+    net: Net,
     task: ModularTask,
     train: Int[Tensor, " train"],
     frequencies: tuple[int, ...] | None = None,
@@ -117,7 +117,7 @@ def measure(
 
 
 def measure_evaluation(
-    evaluation: Evaluation,
+    evaluation: Evaluation[Any],
     train: Int[Tensor, " train"],
     frequencies: tuple[int, ...] | None = None,
     labels: Int[Tensor, " pair"] | None = None,

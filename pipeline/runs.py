@@ -9,26 +9,29 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Generic, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from typing_extensions import TypeVar
 
 from pipeline.errors import UserError
 from pipeline.files import snapshot_paths, sorted_header, write_atomically
-from pipeline.nets import Transformer, TransformerConfig
+from pipeline.nets import Net, Transformer, build_net, config_from, describe
 from pipeline.tasks import ModularTask
 
 SNAPSHOT_FORMAT = "catapult-snapshot-1"
+AnyNet = TypeVar("AnyNet", bound=Net, default=Transformer)
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Generic[AnyNet]):
     """A net at one moment of a run. `net` is in evaluation mode, on the CPU."""
 
-    net: Transformer
+    net: AnyNet
     task: ModularTask
     train_fraction: float
     recipe: str
@@ -36,7 +39,7 @@ class Snapshot:
     cycle: int
     step: int
 
-    def with_net(self, net: Transformer) -> Snapshot:
+    def with_net(self, net: AnyNet) -> Snapshot[AnyNet]:
         """The same provenance with another net, such as a pruned one."""
         return replace(self, net=net)
 
@@ -84,7 +87,7 @@ class Run:
         return self.task.split(self.train_fraction, self.seed)
 
 
-def save_snapshot(path: Path, snapshot: Snapshot) -> None:
+def save_snapshot(path: Path, snapshot: Snapshot[Any]) -> None:
     """Write a snapshot so that it is there whole or not at all."""
     task = {
         "name": "modular",
@@ -94,7 +97,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     }
     header = {
         "format": SNAPSHOT_FORMAT,
-        "net": json.dumps({"kind": "transformer", **snapshot.net.config.to_dict()}, sort_keys=True),
+        "net": json.dumps(describe(snapshot.net.config), sort_keys=True),
         "task": json.dumps(task, sort_keys=True),
         "recipe": snapshot.recipe,
         "seed": str(snapshot.seed),
@@ -105,8 +108,15 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     write_atomically(path, sorted_header(save(tensors, metadata=header)))
 
 
-def load_snapshot(path: Path) -> Snapshot:
-    """Rebuild the net from the file alone; raises UserError where the file is not a whole, finite snapshot."""
+@overload
+def load_snapshot(path: Path) -> Snapshot[Transformer]: ...
+@overload
+def load_snapshot(path: Path, kind: type[AnyNet]) -> Snapshot[AnyNet]: ...
+def load_snapshot(path: Path, kind: type[Net] = Transformer) -> Snapshot[Any]:
+    """Rebuild the net from the file alone; raises UserError where the file is not a whole, finite snapshot.
+
+    `kind` is the class of net that the caller can work with; `Net` takes every one.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] = file.metadata() or {}
@@ -118,11 +128,10 @@ def load_snapshot(path: Path) -> Snapshot:
     if header.get("format") != SNAPSHOT_FORMAT:
         raise UserError(f"{path}: format is {header.get('format')!r}, not {SNAPSHOT_FORMAT}; train the run again")
     try:
-        shape = json.loads(header["net"])
-        kind = shape.pop("kind")
-        if kind != "transformer":
-            raise UserError(f"{path}: net kind is {kind!r}; only 'transformer' is known")
-        net = Transformer(TransformerConfig(**shape))
+        config = config_from(json.loads(header["net"]))
+        net = build_net(config)
+        if not isinstance(net, kind):
+            raise UserError(f"{path}: net kind is {config.KIND!r}; this needs a {kind.__name__}")
         net.load_state_dict(tensors)
         task = json.loads(header["task"])
         snapshot = Snapshot(

@@ -1,6 +1,7 @@
-"""A causal decoder of any depth on "a b =" or, as Power et al. 2022, on "a o b =", read at "=".
+"""A transformer of any depth on "a b =" or, as Power et al. 2022, on "a o b =", read at the last position.
 
-The last block computes its query and its MLP at "=" only; every earlier block computes every position.
+Without "=" it reads "a b" or "a o b" and answers at b. The last block computes its query and its MLP at the last
+position only; every earlier block computes every position.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from pipeline.nets.net import Net, activation
 
 @dataclass(frozen=True)
 class DeepTransformerConfig:
-    """With one layer, no norm, ReLU, no operator and no attention biases it computes what `Transformer` computes."""
+    """With one layer, no norm, ReLU, no operator and no attention biases it computes what `Transformer` computes.
+
+    `softmax_share` is the attention coefficient c of Zhong et al. 2023, section 2: a head weighs the positions it sees
+    by c softmax(q k / sqrt(d_head)) + (1 - c), so that c = 0 adds them up.
+    """
 
     KIND: ClassVar[str] = "deep_transformer"
 
@@ -30,10 +35,17 @@ class DeepTransformerConfig:
     n_heads: int = 4
     d_head: int = 32
     d_mlp: int = 512
-    activation: Literal["relu", "gelu"] = "gelu"
+    activation: Literal["relu", "gelu", "gelu_tanh"] = "gelu"
     pre_norm: bool = True
     operator: bool = True
     attention_bias: bool = True
+    equals: bool = True
+    causal: bool = True
+    softmax_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.softmax_share <= 1:
+            raise ValueError(f"softmax_share = {self.softmax_share}: give a share from 0 to 1")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -52,13 +64,14 @@ class Norm(nn.Module):
         return x if self.gain is None else nn.functional.layer_norm(x, (self.d_model,), 1 + self.gain, self.bias)
 
 
-class CausalAttention(nn.Module):
-    """Softmax attention of the last `n_queries` positions over those up to their own."""
+class Attention(nn.Module):
+    """Attention of the last `n_queries` positions over those up to their own or, where it is not causal, over all."""
 
     def __init__(self, config: DeepTransformerConfig) -> None:
         super().__init__()
         width, bias = config.n_heads * config.d_head, config.attention_bias
         self.n_heads, self.d_head = config.n_heads, config.d_head
+        self.causal, self.share = config.causal, config.softmax_share
         self.q = nn.Linear(config.d_model, width, bias=bias)
         self.k = nn.Linear(config.d_model, width, bias=bias)
         self.v = nn.Linear(config.d_model, width, bias=bias)
@@ -71,8 +84,13 @@ class CausalAttention(nn.Module):
         last = x[:, n - n_queries :]
         q, k, v = (f(y).unflatten(-1, heads) for f, y in ((self.q, last), (self.k, x), (self.v, x)))
         scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / self.d_head**0.5
-        future = torch.ones(n_queries, n, dtype=torch.bool, device=x.device).triu(n - n_queries + 1)
-        pattern = self.hook_pattern(scores.masked_fill(future, -torch.inf).softmax(dim=-1))
+        seen = torch.ones(n_queries, n, dtype=torch.bool, device=x.device)
+        if self.causal:
+            seen = seen.tril(n - n_queries)
+        weights = scores.masked_fill(~seen, -torch.inf).softmax(dim=-1)
+        if self.share != 1:
+            weights = self.share * weights + (1 - self.share) * seen
+        pattern = self.hook_pattern(weights)
         return self.o(self.hook_z(torch.einsum("bhqk,bkhd->bqhd", pattern, v)).flatten(2))
 
 
@@ -83,7 +101,7 @@ class Block(nn.Module):
         super().__init__()
         self.activation = config.activation
         self.norm_attn = Norm(config.d_model, config.pre_norm)
-        self.attn = CausalAttention(config)
+        self.attn = Attention(config)
         self.norm_mlp = Norm(config.d_model, config.pre_norm)
         self.w_in = nn.Linear(config.d_model, config.d_mlp)
         self.w_out = nn.Linear(config.d_mlp, config.d_model)
@@ -99,14 +117,14 @@ class Block(nn.Module):
 
 
 class DeepTransformer(Net):
-    """Tokens are the symbols, then "=" and, where the config has it, the operator; both sides share their symbols."""
+    """Tokens are the symbols, then "=" and the operator, those that the config has; both sides share their symbols."""
 
     def __init__(self, config: DeepTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.equals = max(config.n_left, config.n_right)
-        self.length = 4 if config.operator else 3
-        self.embed = nn.Embedding(self.equals + 1 + config.operator, config.d_model)
+        self.n_symbols = max(config.n_left, config.n_right)
+        self.length = 2 + config.operator + config.equals
+        self.embed = nn.Embedding(self.n_symbols + config.equals + config.operator, config.d_model)
         self.pos = nn.Embedding(self.length, config.d_model)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm = Norm(config.d_model, config.pre_norm)
@@ -116,13 +134,15 @@ class DeepTransformer(Net):
         self.setup()
 
     def tokens(self, pairs: Int[Tensor, "batch 2"]) -> Int[Tensor, "batch pos"]:
-        """a, the operator, b, "="."""
+        """a, the operator, b, "="; those that the config has."""
         a, b = pairs.unbind(1)
-        equals = torch.full_like(a, self.equals)
-        return torch.stack([a, equals + 1, b, equals] if self.config.operator else [a, b, equals], dim=1)
+        equals = torch.full_like(a, self.n_symbols)
+        operator = equals + self.config.equals
+        tokens = [a, operator, b] if self.config.operator else [a, b]
+        return torch.stack([*tokens, equals] if self.config.equals else tokens, dim=1)
 
     def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
-        """The (normalised) residual stream at "=" just before the read-out."""
+        """The (normalised) residual stream at the last position just before the read-out."""
         x = self.hook_embed(self.embed(self.tokens(pairs)) + self.pos.weight)
         for i, block in enumerate(self.blocks):
             x = block(x, 1 if i + 1 == len(self.blocks) else self.length)

@@ -28,7 +28,7 @@ class MlpConfig:
     n_answers: int
     d_embed: int = 113
     widths: tuple[int, ...] = (200, 200)
-    activation: Literal["relu", "gelu", "square"] = "gelu"
+    activation: Literal["relu", "gelu", "gelu_tanh", "square"] = "gelu"
     combine: Literal["concatenate", "sum"] = "concatenate"
     bias: bool = False
 

@@ -53,16 +53,18 @@ class Net(HookedRootModule):
 
 
 def activation(name: str, x: Tensor) -> Tensor:
-    """relu, gelu (exact, Hendrycks and Gimpel 2016) or square, by name."""
+    """relu, gelu (exact), gelu_tanh (its approximation; both Hendrycks and Gimpel 2016) or square, by name."""
     match name:
         case "relu":
             return torch.relu(x)
         case "gelu":
             return nn.functional.gelu(x)
+        case "gelu_tanh":
+            return nn.functional.gelu(x, approximate="tanh")
         case "square":
             return x.square()
         case _:
             raise ValueError(f"activation = {name!r}: choose one of {', '.join(ACTIVATIONS)}")
 
 
-ACTIVATIONS: Sequence[str] = ("relu", "gelu", "square")
+ACTIVATIONS: Sequence[str] = ("relu", "gelu", "gelu_tanh", "square")

@@ -35,15 +35,22 @@ DEEP = DeepTransformerConfig(*ALPHABETS, n_layers=3, d_model=8, n_heads=2, d_hea
 CONFIGS: list[NetConfig] = [
     MLP,
     replace(MLP, combine="sum", activation="relu", bias=False),
+    replace(MLP, activation="gelu_tanh"),
     QuadraticConfig(*ALPHABETS, width=11),
     DEEP,
     replace(DEEP, pre_norm=False, operator=False, attention_bias=False, activation="relu", n_layers=1),
+    replace(DEEP, equals=False, activation="gelu_tanh", causal=False, softmax_share=0.63),
+    replace(DEEP, equals=False, operator=False, pre_norm=False, softmax_share=0.25, n_layers=2),
 ]
 ids = [f"{i}-{config.KIND}" for i, config in enumerate(CONFIGS)]
 Weights = dict[str, np.ndarray]
 
 gelu = np.vectorize(lambda x: x * (1 + erf(x / 2**0.5)) / 2)
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"relu": lambda x: np.maximum(x, 0), "gelu": gelu}
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "relu": lambda x: np.maximum(x, 0),
+    "gelu": gelu,
+    "gelu_tanh": lambda x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+}
 
 
 def random_net(config: NetConfig) -> Net:
@@ -87,7 +94,8 @@ def norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
 def deep(w: Weights, config: DeepTransformerConfig, a: int, b: int) -> np.ndarray:
     """Every position of every block, one head and one query at a time."""
     equals = max(config.n_left, config.n_right)
-    x = w["embed.weight"][[a, equals + 1, b, equals] if config.operator else [a, b, equals]] + w["pos.weight"]
+    tokens = [a, equals + config.equals, b] if config.operator else [a, b]
+    x = w["embed.weight"][[*tokens, equals] if config.equals else tokens] + w["pos.weight"]
     for i in range(config.n_layers):
         block = f"blocks.{i}"
         y = norm(w, f"{block}.norm_attn", x)
@@ -96,8 +104,10 @@ def deep(w: Weights, config: DeepTransformerConfig, a: int, b: int) -> np.ndarra
         for head in range(config.n_heads):
             own = slice(head * config.d_head, (head + 1) * config.d_head)
             for query in range(len(x)):
-                scores = np.exp(k[: query + 1, own] @ q[query, own] / config.d_head**0.5)
-                z[query, own] = scores / scores.sum() @ v[: query + 1, own]
+                seen = slice(query + 1) if config.causal else slice(None)
+                scores = np.exp(k[seen, own] @ q[query, own] / config.d_head**0.5)
+                share = config.softmax_share
+                z[query, own] = (share * scores / scores.sum() + 1 - share) @ v[seen, own]
         x = x + linear(w, f"{block}.attn.o", z)
         hidden = ACTIVATIONS[config.activation](linear(w, f"{block}.w_in", norm(w, f"{block}.norm_mlp", x)))
         x = x + linear(w, f"{block}.w_out", hidden)
@@ -164,7 +174,7 @@ def test_an_unknown_kind_is_named() -> None:
 
 
 def test_one_plain_layer_is_the_transformer() -> None:
-    shape = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12}
+    shape: dict[str, Any] = {"d_model": 8, "n_heads": 2, "d_head": 4, "d_mlp": 12}
     shallow = random_net(TransformerConfig(p=7, **shape))
     config = DeepTransformerConfig(7, 7, 7, 1, **shape, activation="relu", pre_norm=False, operator=False,
                                    attention_bias=False)  # fmt: skip
@@ -183,6 +193,16 @@ def test_what_comes_after_a_position_does_not_change_it() -> None:
     values = cache["blocks.1.hook_resid_post"]
     torch.testing.assert_close(values[0, :2], values[1, :2])
     assert not torch.allclose(values[0, 2:], values[1, 2:])
+
+
+def test_without_a_mask_what_comes_after_does_change_it_and_a_share_of_0_adds_up() -> None:
+    net = random_net(replace(DEEP, causal=False, softmax_share=0.0))
+    _, cache = net.run_with_cache(torch.tensor([[1, 2], [1, 5]]))
+    values = cache["blocks.1.hook_resid_post"]
+    assert not torch.allclose(values[0, :2], values[1, :2])
+    assert torch.equal(cache["blocks.0.attn.hook_pattern"], torch.ones(2, 2, 4, 4))
+    with pytest.raises(ValueError, match=r"softmax_share = 1\.5: give a share from 0 to 1"):
+        replace(DEEP, softmax_share=1.5)
 
 
 def test_the_shapes_of_the_published_races() -> None:
