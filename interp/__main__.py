@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 
 DESCRIPTION = """\
 Look inside the snapshots of a training run of (a + b) mod p.
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         {"analyse": analyse, "circuit": circuit, "measures": measures}[options.command](options)
     except UserError as error:
         print(f"python -m interp: {error}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     return 0
 
 
