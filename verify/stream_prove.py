@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pipeline.tasks.machine import Machine, Pair
-from verify.bounds import GRID_BITS, Box
+from verify.bounds import GRID_BITS
 from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, Verdict
 from verify.invariant import BOUNDS, Invariant, ask_solver, exact_lead, try_bounds
 from verify.machine_proof import prove_machine
 from verify.prove import silent
 from verify.reach import FastNet, Reached, reach
 from verify.recurrent_net import RecurrentNet
-from verify.regions import abstraction, candidates
+from verify.regions import Abstraction, abstractions, candidates
 from verify.solver import Budget, Progress
 from verify.stream_claims import StreamKind, StreamResult
 
@@ -49,17 +49,17 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
     reached = reach(fast, task, SEARCHED)
     wrong, doubt = _replayed(net, reached)
     progress(f"{len(reached.states)} states reached, {'one' if wrong else 'no'} stream is wrong")
-    found = abstraction(fast, reached.states)
+    found = list(abstractions(fast, reached.states))
     results: list[StreamResult] = []
     machine = invariant = None
-    if found is None:
+    if not found:
         reason = f"no machine: the {len(reached.states)} states that were reached do not fall into finitely many"
         results = [StreamResult(kind, task, Unknown(reason)) for kind in (StreamKind.MACHINE, StreamKind.NET)]
     else:
-        machine = found.machine
+        invariant = _invariant(net, fast, found, budget, progress)
+        machine = found[0].machine if invariant is None else invariant.machine
         progress(f"a machine of {machine.n_states} states ({machine.minimised().n_states} when minimised)")
         results.append(prove_machine(machine, task, budget, progress))
-        invariant = _invariant(net, found.machine, candidates(fast, found), budget, progress)
         results.append(StreamResult(StreamKind.NET, task, _inductive(invariant), measured=_measured(net, invariant)))
     results.append(StreamResult(StreamKind.FLOAT, task, _in_float32(results[-1].verdict, invariant)))
     return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
@@ -68,7 +68,7 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
 def read_machine(net: RecurrentNet) -> Machine | None:
     """The minimised machine of the states that a net reaches; None where they do not fall into finitely many."""
     fast = FastNet.of(net)
-    found = abstraction(fast, reach(fast, net.task).states)
+    found = next(abstractions(fast, reach(fast, net.task).states), None)
     return None if found is None else found.machine.minimised()
 
 
@@ -110,16 +110,17 @@ def stream_counterexample(net: RecurrentNet, stream: tuple[Pair, ...], got: list
 
 
 def _invariant(
-    net: RecurrentNet, machine: Machine, boxes: Iterable[tuple[Box, ...]], budget: Budget, progress: Progress
+    net: RecurrentNet, fast: FastNet, found: Sequence[Abstraction], budget: Budget, progress: Progress
 ) -> Invariant | None:
     """The first candidate that bounds close whole; else the one with fewest open obligations, with Z3's help."""
     best: Invariant | None = None
-    for regions in boxes:
-        tried = try_bounds(net.exact, machine, regions)
-        if tried.holds:
-            return tried
-        if best is None or _n_open(tried) < _n_open(best):
-            best = tried
+    for abstraction in found:
+        for regions in candidates(fast, abstraction):
+            tried = try_bounds(net.exact, abstraction.machine, regions)
+            if tried.holds:
+                return tried
+            if best is None or _n_open(tried) < _n_open(best):
+                best = tried
     if best is None or not best.start_inside:
         return best
     progress(f"bounds leave {_n_open(best)} of {len(best.closed)} obligations open: asking Z3")
