@@ -18,6 +18,7 @@ from verify.regions import Abstraction, abstractions, candidates
 from verify.solver import Budget, Progress
 from verify.stream_claims import StreamKind, StreamResult
 
+WHOLE = "task = machine = net, in exact arithmetic and in float32"
 INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
 SEARCHED = 4
 """Streams of a search that are replayed before it is said that none is wrong in both arithmetics."""
@@ -73,20 +74,19 @@ def read_machine(net: RecurrentNet) -> Machine | None:
 
 
 def overall(results: list[StreamResult], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
-    """A stream that replays refutes; else both inductions prove; else the first open link says why it is Unknown."""
+    """A stream that replays refutes; else all three claims prove; else the first open one says why it is Unknown."""
     if wrong is not None:
         return Refuted(wrong)
     if doubt:
         return Unknown(doubt)
-    links = [result for result in results if result.kind is not StreamKind.FLOAT]
-    for result in links:
+    for result in results:
         if isinstance(result.verdict, Unknown):
             return result.verdict
         if isinstance(result.verdict, Refuted):
             return Unknown(f"its machine errs ({result.verdict.counterexample}), but no stream on which the net does")
-    if {result.kind for result in links} != {StreamKind.MACHINE, StreamKind.NET}:
+    if {result.kind for result in results} != set(StreamKind):
         return Unknown("a link is missing")
-    return Proved("task = machine = net")
+    return Proved(WHOLE)
 
 
 def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample | None, str]:
@@ -96,7 +96,7 @@ def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample
         expected = net.task.reference(stream)
         exact, rounded = net.exact.run(stream), net.run_float(stream)
         if exact != expected and rounded != expected:
-            return stream_counterexample(net, stream, rounded), ""
+            return stream_counterexample(net, stream, exact), ""
         if exact != expected or rounded != expected:
             where = "float32" if exact == expected else "exact arithmetic"
             doubt = f"{net.task.equation(stream, exact if exact != expected else rounded)}, but only in {where}"
@@ -104,7 +104,7 @@ def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample
 
 
 def stream_counterexample(net: RecurrentNet, stream: tuple[Pair, ...], got: list[int | None]) -> StreamCounterexample:
-    """A stream with what the float32 net says of it."""
+    """A stream with what the net says of it in exact arithmetic."""
     task = net.task
     return StreamCounterexample(stream, tuple(task.reference(stream)), tuple(got), task.equation(stream, got))
 

@@ -1,7 +1,9 @@
 """Streaming tasks against Python's integers, their machines, and the recurrent net by hand."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,12 +83,42 @@ def test_balanced_parentheses() -> None:
     assert task.reference([(0, 0), (0, 0), (1, 0), (1, 0), (1, 0), (0, 0)]) == [0, 0, 0, 1, 0, 0]
 
 
+@dataclass(frozen=True)
+class Constant(StreamTask):
+    """Always the same answer, which need not be one."""
+
+    n: int
+    answer: int = 0
+    initial: Any = 0
+
+    @property
+    def n_left(self) -> int:
+        return 2
+
+    @property
+    def n_right(self) -> int:
+        return 1
+
+    @property
+    def n_answers(self) -> int:
+        return self.n
+
+    def step(self, state: Any, a: int, b: int) -> tuple[Any, int]:
+        return state, self.answer
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: stream_task("addition", base=1), "base = 1: give a whole number from 2 to 16"),
         (lambda: stream_task("multiplication"), "known: addition, parentheses, parity, remainder"),
         (lambda: stream_task("addition", bass=10), "bass"),
+        (lambda: stream_task("remainder", base=2.0), "whole numbers from 2 to 16"),
+        (lambda: stream_task_from([]), "give a name and its options"),  # type: ignore[arg-type]
+        (lambda: Constant(1).checked(), "at least two answers"),
+        (lambda: Constant(2, 5).checked(), "answer = 5"),
+        (lambda: Constant(2, True).checked(), "answer = True"),
+        (lambda: Constant(2, 0, []).checked(), "states are hashable"),
         (lambda: stream_task("parity").training_set(0, 4, 0), "examples = 0"),
         (lambda: stream_task("parity").training_set(501, 4, 0), "examples = 501"),
         (lambda: stream_task("parity").training_set(10, 5, 0), "digits = 5"),
