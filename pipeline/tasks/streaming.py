@@ -30,6 +30,7 @@ from pipeline.tasks.machine import Machine, Pair, explore
 
 MOST_EXAMPLES, LONGEST_EXAMPLE = 500, 4
 MOST_SYMBOLS = 64
+ENDS = 12
 LARGEST_MACHINE = 64
 Streams = NDArray[np.int64]
 Stream = tuple[Pair, ...]
@@ -128,10 +129,10 @@ class StreamTask(ABC):
         return self
 
     def equation(self, stream: Sequence[Pair], got: Sequence[int | None]) -> str:
-        """How an answer of a net differs from the right one, in a line."""
-        said = " ".join("?" if answer is None else str(answer) for answer in got)
-        read = " ".join(str(a) if self.n_right == 1 else f"{a},{b}" for a, b in stream)
-        return f"{self.name} of {read} = {' '.join(map(str, self.reference(stream)))}, the net says {said}"
+        """How an answer of a net differs from the right one, in a line; long streams without their middle."""
+        said = _short(["?" if answer is None else str(answer) for answer in got])
+        read = _short([str(a) if self.n_right == 1 else f"{a},{b}" for a, b in stream])
+        return f"{self.name} of {read} = {_short([*map(str, self.reference(stream))])}, the net says {said}"
 
     @property
     def key(self) -> str:
@@ -143,6 +144,13 @@ class StreamTask(ABC):
         """What `stream_task` rebuilds it from."""
         options = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"name": self.name, **options}
+
+
+def _short(words: Sequence[str]) -> str:
+    """At most 2 ENDS of the words, with how many are left out between them."""
+    if len(words) <= 2 * ENDS:
+        return " ".join(words)
+    return " ".join([*words[:ENDS], f"... ({len(words) - 2 * ENDS} more) ...", *words[-ENDS:]])
 
 
 @dataclass(frozen=True)

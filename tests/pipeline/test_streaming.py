@@ -165,6 +165,14 @@ def test_the_recurrent_net_by_hand_and_its_file(tmp_path: Path) -> None:
         load_stream_snapshot(path)
 
 
+def test_a_long_counterexample_is_printed_without_its_middle() -> None:
+    task = stream_task("parity")
+    line = task.equation([(1, 0)] * 501, [1] * 501)
+    assert line.startswith("parity of 1 1 1 1 1 1 1 1 1 1 1 1 ... (477 more) ... 1")
+    assert line.endswith("the net says 1 1 1 1 1 1 1 1 1 1 1 1 ... (477 more) ... 1 1 1 1 1 1 1 1 1 1 1 1")
+    assert task.equation([(1, 0)], [0]) == "parity of 1 = 1, the net says 0"
+
+
 def test_a_tied_net_has_one_table() -> None:
     tied = Recurrent(RecurrentConfig(10, 10, 10, 1, 7, tied=True))
     assert tied.n_parameters == 10 * 7 + 7 + 8 + 80
