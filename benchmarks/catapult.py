@@ -23,7 +23,7 @@ from benchmarks.experiment.report import report
 from benchmarks.experiment.search import ARMS, Knobs, choose_best, draw, finalists, flat, run
 from benchmarks.experiment.smallest import find_smallest
 from benchmarks.experiment.timing import SEEDS, TIMED, cycles_timed, jumps, shifts
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.progress import Progress
 
@@ -134,8 +134,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.catapult: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(reported("python -m benchmarks.catapult", main))

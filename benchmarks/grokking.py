@@ -29,7 +29,7 @@ import torch
 from benchmarks.lines import append, read
 from benchmarks.outcome import LEVELS, Outcome, Point, digest_of, first_reaching, held, latest, tables
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
 from pipeline.params import RecipeParams
 from pipeline.progress import Progress
@@ -154,10 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.grokking: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(reported("python -m benchmarks.grokking", main))
     except KeyboardInterrupt:
         print("python -m benchmarks.grokking: stopped; the same command with the same --out goes on", file=sys.stderr)
         sys.exit(130)

@@ -17,7 +17,7 @@ from statistics import median
 import torch
 
 from benchmarks.timing import take_turns
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.nets import MlpConfig, NetConfig, TransformerConfig, build_net
 from pipeline.params import RecipeParams, load_params
 from pipeline.tasks import ModularTask
@@ -87,8 +87,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.many: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(reported("python -m benchmarks.many", main))

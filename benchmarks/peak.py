@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
 from benchmarks.timing import take_turns
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
 from pipeline.params import RecipeParams
 from train.data import Batches, Data
@@ -130,8 +130,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.peak: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(reported("python -m benchmarks.peak", main))

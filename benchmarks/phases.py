@@ -25,7 +25,7 @@ from torch import Tensor
 
 from interp.labels import Phase, label
 from interp.progress_measures import Measures, measure
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import PipelineParams, RunConfig, ThresholdParams, load_params
 from pipeline.progress import Progress
@@ -232,4 +232,4 @@ if __name__ == "__main__":
         sys.exit(main())
     except (UserError, ValueError) as error:
         print(f"python -m benchmarks.phases: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.errors import reported
 from pipeline.files import write_atomically
 from pipeline.params import load_params
 from pipeline.report import page
@@ -52,8 +52,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.picture: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(reported("python -m benchmarks.picture", main))

@@ -32,7 +32,7 @@ from benchmarks.protocols import PROTOCOLS
 from benchmarks.radial_table import Key, Moment, Run, page
 from interp.radial import input_alignment, last_hidden, radial_share, radial_share_of_rows, rate_rank_correlation
 from interp.sharpness import hessian_product, inverse_temperature, noise_rise, relative_scales, top_eigenvalue
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.nets import Net, build_net
 from pipeline.params import RecipeBook, RecipeParams, load_checked
@@ -290,8 +290,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.radial: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(reported("python -m benchmarks.radial", main))

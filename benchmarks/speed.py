@@ -27,7 +27,7 @@ from transformer_lens.hook_points import HookPoint
 
 from benchmarks.timing import WARM_UP, Cost, cost_of, take_turns
 from interp.analyse import analyse_run
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
 from pipeline.progress import Progress
@@ -169,4 +169,4 @@ if __name__ == "__main__":
         sys.exit(main())
     except (UserError, ValueError) as error:
         print(f"python -m benchmarks.speed: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from compress.ladder import compress_run
 from interp.analyse import analyse_run
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.files import snapshot_paths
 from pipeline.params import PipelineParams, load_params
 from train.loop import train_run
@@ -113,4 +113,4 @@ if __name__ == "__main__":
         sys.exit(main())
     except (UserError, ValueError) as error:
         print(f"python -m benchmarks.story: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)

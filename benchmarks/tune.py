@@ -31,7 +31,7 @@ from benchmarks.grokking import run
 from benchmarks.lines import append, read
 from benchmarks.outcome import LEVELS, Point, first_reaching
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
-from pipeline.errors import UserError
+from pipeline.errors import UserError, reported
 from pipeline.params import RecipeParams
 from train.divergence import Diverged
 
@@ -212,10 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.tune: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(reported("python -m benchmarks.tune", main))
     except KeyboardInterrupt:
         print("python -m benchmarks.tune: stopped; the same command with the same --out goes on", file=sys.stderr)
         sys.exit(130)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import CompressParams
 
 DESCRIPTION = """\
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         ladder = compress_run(options.run, options.analysis or Path("analysis") / key, out, params, say=_say)
     except UserError as error:
         print(f"python -m compress: {error}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     print(f"{'net':<16}{'parameters':>12}{'bytes':>10}{'wrong':>8} of {ladder.rungs[0].inputs}")
     for rung in ladder.rungs:
         print(f"{rung.name:<16}{rung.parameters:>12,}{rung.bytes:>10,}{rung.wrong:>8,}   {rung.note}")

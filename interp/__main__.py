@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.layouts.words import SETTINGS
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 
 DESCRIPTION = """\
 Look inside the snapshots of a training run of (a + b) mod p.
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         COMMANDS[options.command](options)
     except UserError as error:
         print(f"python -m interp: {error}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
     return 0
 
 

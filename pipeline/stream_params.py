@@ -6,19 +6,22 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import UserError
 from pipeline.fields import Fraction, Params, PositiveInt
 from pipeline.recipe_params import RecipeParams
 from pipeline.tasks.streaming import LONGEST_EXAMPLE, MOST_EXAMPLES, StreamTask, stream_task_from
 
+MOST_UNITS = 4096
+UNITS = f"give a number from 1 to {MOST_UNITS}"
+
 
 class StreamNetParams(Params):
     """Units of the state and of the ReLU layer; a tied net has one table for both symbols."""
 
-    n_state: PositiveInt = 2
-    n_hidden: PositiveInt = 32
+    n_state: int = Field(default=2, ge=1, le=MOST_UNITS, description=UNITS)
+    n_hidden: int = Field(default=32, ge=1, le=MOST_UNITS, description=UNITS)
     tied: bool = False
 
 
@@ -31,7 +34,7 @@ class StreamTrainParams(Params):
     examples: int = Field(default=400, ge=1, le=MOST_EXAMPLES, description=f"give a number from 1 to {MOST_EXAMPLES}")
     digits: int = Field(default=4, ge=1, le=LONGEST_EXAMPLE, description=f"give a number from 1 to {LONGEST_EXAMPLE}")
     counterexamples: int = Field(default=8, ge=0, le=64, description="give how many a cycle may feed back, 0 to 64")
-    lengths: tuple[PositiveInt, ...] = (4, 10, 40, 200)
+    lengths: tuple[PositiveInt, ...] = Field(default=(4, 10, 40, 200), min_length=1, description="give some lengths")
     evaluated: PositiveInt = 200
 
     @field_validator("cycle_steps")
@@ -107,6 +110,14 @@ class StreamingParams(Params):
         except UserError as error:
             raise ValueError(str(error)) from None
         return task
+
+    @model_validator(mode="after")
+    def _tied_where_it_can_be(self) -> StreamingParams:
+        task = stream_task_from(self.task)
+        if self.net.tied and task.n_left != task.n_right:
+            sides = f"{task.n_left} and {task.n_right} symbols"
+            raise ValueError(f"net.tied = true: {task.name} has {sides} on its sides; one table cannot serve both")
+        return self
 
     def run_config(self, recipe: str) -> StreamRunConfig:
         if recipe not in self.recipes:

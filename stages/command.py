@@ -1,11 +1,11 @@
-"""How every stage script ends: a user's mistake is one line on stderr and exit status 2, with nothing written."""
+"""How every stage script ends: a user's mistake is one line on stderr and exit status 64, with nothing written."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 
 
 def run_stage(name: str, body: Callable[[], None]) -> None:
@@ -14,12 +14,12 @@ def run_stage(name: str, body: Callable[[], None]) -> None:
         body()
     except UserError as error:
         print(f"stages.{name}: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
 
 
 def one_argument(name: str, what: str) -> str:
     """The only command-line argument of a stage script."""
     if len(sys.argv) != 2:
         print(f"stages.{name}: usage: python -m stages.{name} {what}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(BAD_INPUT)
     return sys.argv[1]

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import RunConfig, load_params
 
 DESCRIPTION = """\
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _range(given[1:]) if given[:1] == ["range"] else _train(given)
     except UserError as error:
         print(f"python -m train: {error}", file=sys.stderr)
-        return 2
+        return BAD_INPUT
 
 
 def _parser(command: str, description: str) -> argparse.ArgumentParser:

@@ -8,12 +8,12 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.files import write_atomically
 from verify import checker, stream_checker
 from verify.exact_net import load_exact_net
 from verify.programs import extract
-from verify.run import EXIT_BAD_INPUT, verify_run
+from verify.run import verify_run
 from verify.stream_run import verify_stream
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
         return summary.exit_code
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -107,11 +107,11 @@ def rounding(net: ExactWeights, box: Box, a: int, b: int) -> tuple[int, int]:
     """
     k, n_state = net.bits, len(box.low)
     n = n_state + 3
-    tiny = -(-n << (k + GRID_BITS)) >> 149
+    tiny = _up(n << (k + GRID_BITS), 149)
     hidden, error = [], []
     for x, y, row in zip(net.left[a], net.right[b], net.state_in, strict=True):
         size = ((abs(x) + abs(y)) << GRID_BITS) + sum(map(mul, map(abs, row), box.high))
-        error.append(_up(n * size, 23) + 1 - tiny)
+        error.append(_up(n * size, 23) + 1 + tiny)
         hidden.append(size + error[-1])
     if max(hidden) >= LARGEST << (k + GRID_BITS) or net.largest >= LARGEST << k:
         return OVERFLOW << (2 * k + GRID_BITS), OVERFLOW << (2 * k + GRID_BITS)

@@ -26,6 +26,8 @@ BOUNDS, SOLVER = "bounds", "z3"
 DEEPEST = 14
 MOST_LEAVES = 512
 ONE = 1 << GRID_BITS
+SIDES = "0123456789abcdefghijklmnopqrstuvwxyz"
+"""How a tree names a side; further ones are not split."""
 Tree = str
 """A leaf is "."; a node is its side and its two subtrees, such as "0..": side 0 halved, both halves leaves."""
 
@@ -174,7 +176,7 @@ def _split(net: ExactWeights, step: Step, regions: Sequence[Box], ahead: Differe
         if depth == DEEPEST or len(leaves) >= MOST_LEAVES:
             return None
         side = _best_side(net, box, step.pair)
-        if box.high[side] - box.low[side] < 2:
+        if side >= len(SIDES) or box.high[side] - box.low[side] < 2:
             return None
         parts = []
         for half in box.halves(side):
@@ -182,7 +184,7 @@ def _split(net: ExactWeights, step: Step, regions: Sequence[Box], ahead: Differe
             if part is None:
                 return None
             parts.append(part)
-        return f"{side}{parts[0]}{parts[1]}"
+        return f"{SIDES[side]}{parts[0]}{parts[1]}"
 
     found = tree(regions[step.region], 0)
     if found is None or len(leaves) > MOST_LEAVES:

@@ -174,7 +174,7 @@ def load_recurrent(path: Path | str) -> RecurrentNet:
         task = stream_task_from(described)
         sizes = [shape[name] for name in ("n_left", "n_right", "n_answers", "n_state", "n_hidden")]
         tied = shape["tied"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: header = {type(error).__name__} {error}: train the run again") from None
     if any(type(size) is not int or not 0 < size <= MOST_UNITS for size in sizes) or type(tied) is not bool:
         raise UserError(f"{path}: net = {header['net']}: sizes from 1 to {MOST_UNITS} are needed")

@@ -1,8 +1,9 @@
 """From reached states to a finite machine, and from its states to boxes that may be invariant. Nothing is trusted here.
 
-Reached states are clustered by distance (single linkage) at finer and finer gaps until every cluster, read with every
-pair, gives one answer and leads into one cluster: that is a transducer. A net that memorised gives none. Around each
-cluster a box is grown, in float64, until every image lies inside; `invariant` then proves the result exactly, or not.
+Reached states are clustered by distance (single linkage) at finer and finer gaps. Where every cluster, read with every
+pair, gives one answer and leads into one cluster, the clusters are a transducer; a net that memorised gives none.
+Around each cluster a box is grown, in float64, until every image lies inside; `invariant` then proves the result
+exactly, or not. A finer transducer has smaller boxes, which may close where those of a coarser one do not.
 """
 
 from __future__ import annotations
@@ -34,21 +35,22 @@ class Abstraction:
     member: NDArray[np.int64]
 
 
-def abstraction(net: FastNet, states: Doubles) -> Abstraction | None:
-    """The transducer at the widest gap at which the clusters determine answers and successors; None at none."""
+def abstractions(net: FastNet, states: Doubles) -> Iterator[Abstraction]:
+    """The transducers at every gap at which the clusters determine answers and successors, each finer than the last."""
+    n_states = 0
     for gap in GAPS:
         # The grid thins the points out; those that are kept are states that were reached, not rounded ones.
         _, first = np.unique(np.rint(states / (gap / 8)), axis=0, return_index=True)
         if len(first) > MOST_POINTS:
-            return None
+            return
         points = states[first]
         cluster = _components(points, gap)
         if cluster.max() >= MOST_CLUSTERS:
             continue
         found = _determined(net, points, cluster, gap)
-        if found is not None:
-            return found
-    return None
+        if found is not None and found.machine.n_states > n_states:
+            n_states = found.machine.n_states
+            yield found
 
 
 def _components(points: Doubles, gap: float) -> NDArray[np.int64]:

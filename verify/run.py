@@ -19,7 +19,6 @@ from verify.programs import Program, extract, load_program
 from verify.prove import Result, check_trained, overall, prove_program, prove_student, silent
 from verify.solver import Budget, Progress
 
-EXIT_BAD_INPUT = 64
 LONGEST = 1_000_000
 
 

@@ -29,9 +29,22 @@ SENTENCES = {
     FLOAT: "for streams of every length, the net's one largest logit at every step, evaluated in float32 in any order "
     "of summation, is the machine's answer",
 }
-WHOLE = {"method": "task = machine = net", "verdict": "Proved"}
+INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
+METHODS = {
+    MACHINE: (
+        "Z3 and induction: the value of the answers plus carry times base^n is the sum of the values",
+        "Z3 and induction: every pair of states that is reached together gives the same answers",
+    ),
+    NET: (INDUCTION,),
+    FLOAT: (INDUCTION + ", with room for every rounding error",),
+}
+WHOLE = {"method": "task = machine = net, in exact arithmetic and in float32", "verdict": "Proved"}
+KEYS = {"carries", "claims", "files", "grid_bits", "machine", "net", "obligations", "reference", "regions", "schema"}
+KEYS |= {"solver", "steps", "task", "verdict"}
 MOST_BYTES, MOST_SIZE, LONGEST_STREAM, DEEPEST, GRID_BITS = 1 << 26, 1 << 20, 1000, 64, 20
 ONE, MOST_BITS = 1 << GRID_BITS, 256
+MOST_STATES, MOST_WEIGHTS, MOST_TREE = 64, 1 << 18, 2048
+PROGRAM = (ast.Expr, ast.Import, ast.Assign, ast.FunctionDef, ast.If)  # what a program has at its top
 LARGEST = 1 << 40  # far from float32's overflow
 
 
@@ -75,7 +88,7 @@ def read_net(data):
     """Header, task and exact weights from the bytes of a snapshot."""
     start = 8 + struct.unpack("<Q", data[:8])[0]
     header = parse(data[8:start])
-    meta, tensors = header.pop("__metadata__"), {}
+    meta, tensors, left = header.pop("__metadata__"), {}, MOST_WEIGHTS
     need(meta["format"] == "catapult-snapshot-1", "net: not a snapshot")
     shape, task = parse(meta["net"]), parse(meta["task"])
     need(shape["kind"] == "recurrent" and type(shape["tied"]) is bool, "net: not a recurrent net")
@@ -84,6 +97,8 @@ def read_net(data):
         need(entry["dtype"] == "F32" and len(sizes) in (1, 2), f"net: {name} is no float32 tensor")
         need(all(is_int(size, 1, MOST_SIZE) for size in sizes), f"net: {name} has shape {sizes}")
         count = sizes[0] * (sizes[1] if len(sizes) == 2 else 1)
+        left -= count
+        need(left >= 0, f"net: more than {MOST_WEIGHTS} weights")
         need(0 <= low <= high == low + 4 * count and start + high <= len(data), f"net: {name}'s bytes")
         flat = struct.unpack(f"<{count}f", data[start + low : start + high])
         need(all(abs(value) < float("inf") for value in flat), f"net: {name} is not finite")
@@ -118,33 +133,29 @@ class Net:
     """
 
     def __init__(self, *tensors):
-        self.fractions = tensors
         self.k = max(value.denominator.bit_length() - 1 for rows in tensors for row in rows for value in row)
         need(self.k <= MOST_BITS, f"net: weights of more than {MOST_BITS} binary places")
         integers = [[[int(value * (1 << self.k)) for value in row] for row in rows] for rows in tensors]
         self.left, self.right, self.state_in, state_out, state_bias, unembed, unembed_bias = integers
+        need(len(unembed) > 1, "net: one answer alone")
         self.outputs = list(zip(unembed, unembed_bias[0], strict=True))
         self.next = list(zip(state_out, state_bias[0], strict=True))
-        self.ahead = {
-            (x, y): ([p - q for p, q in zip(self.outputs[x][0], self.outputs[y][0], strict=True)], c - d)
-            for x, (_, c) in enumerate(self.outputs)
-            for y, (_, d) in enumerate(self.outputs)
-            if x != y
-        }
         sizes = [abs(w) for row, bias in self.outputs + self.next for w in [*row, bias]]
         self.may_overflow = max(sizes) >= LARGEST << self.k
 
     def run(self, stream):
-        """The answer at every step, None where the largest logit is shared; in fractions."""
-        left, right, state_in, state_out, state_bias, unembed, unembed_bias = self.fractions
-        state, answers = [Fraction(0)] * len(state_out), []
+        """The answer at every step, None where the largest logit is shared; exactly, states over 2^g."""
+        state, answers, k, g = [0] * len(self.next), [], self.k, 0
         for a, b in stream:
-            pre = [x + y + dot(row, state) for x, y, row in zip(left[a], right[b], state_in, strict=True)]
-            hidden = [max(Fraction(0), value) for value in pre]
-            logits = [dot(row, hidden) + bias for row, bias in zip(unembed, unembed_bias[0], strict=True)]
+            rows = zip(self.left[a], self.right[b], self.state_in, strict=True)
+            hidden = [max(0, ((x + y) << g) + dot(row, state)) for x, y, row in rows]
+            logits = [dot(row, hidden) + (bias << (k + g)) for row, bias in self.outputs]
             answers.append(logits.index(max(logits)) if logits.count(max(logits)) == 1 else None)
-            raw = [dot(row, hidden) + bias for row, bias in zip(state_out, state_bias[0], strict=True)]
-            state = [min(max(value, Fraction(0)), Fraction(1)) for value in raw]
+            raw = [dot(row, hidden) + (bias << (k + g)) for row, bias in self.next]
+            g += 2 * k
+            state = [min(max(value, 0), 1 << g) for value in raw]
+            while g and not any(value & 1 for value in state):
+                state, g = [value >> 1 for value in state], g - 1
         return answers
 
     def units(self, a, b, box):
@@ -199,7 +210,7 @@ def up(value, shift):
 
 
 def dot(left, right):
-    return sum((x * y for x, y in zip(left, right, strict=True)), Fraction(0))
+    return sum(x * y for x, y in zip(left, right, strict=True))
 
 
 def least(weights, box):
@@ -210,11 +221,11 @@ def least(weights, box):
 def leaf(net, a, b, box, answer, target):
     """Whether the obligation holds over a box, and whether it does so with room for float32."""
     units, shift = net.units(a, b, box), 2 * net.k
-    leads = []
-    for other in range(len(net.outputs)):
+    (first, c), leads = net.outputs[answer], []
+    for other, (second, d) in enumerate(net.outputs):
         if other != answer:
-            weights, bias = net.ahead[answer, other]
-            leads.append(net.lower(weights, bias, units, box))
+            weights = [p - q for p, q in zip(first, second, strict=True)]
+            leads.append(net.lower(weights, c - d, units, box))
     rooms = []
     for (weights, bias), (low, high) in zip(net.next, target, strict=True):
         if low > 0:
@@ -230,16 +241,16 @@ def leaf(net, a, b, box, answer, target):
 
 def over_tree(net, a, b, box, answer, target, tree):
     """The same over the leaves of a split tree, "." for a leaf, a side and two subtrees for a node."""
-    tokens, exact, rounded, todo = re.findall(r"\.|\d", tree), True, True, [(box, 0)]
-    need("".join(tokens) == tree, f"steps: {tree[:40]!r} is no tree")
-    for token in tokens:
+    need(re.fullmatch(r"[.0-9a-z]+", tree) and len(tree) < MOST_TREE, f"steps: {tree[:40]!r} is no tree, or too large")
+    exact, rounded, todo = True, True, [(box, 0)]
+    for token in tree:
         need(todo, "steps: a tree goes on after its end")
         box, depth = todo.pop()
         if token == ".":
             here = leaf(net, a, b, box, answer, target)
             exact, rounded = exact and here[0], rounded and here[1]
             continue
-        side = int(token)
+        side = int(token, 36)
         need(side < len(box) and depth < DEEPEST, "steps: a tree splits a side that is not there, or too often")
         low, high = box[side]
         middle = (low + high) // 2  # any point between would do
@@ -259,6 +270,7 @@ def read_table(table, n_left, n_right, most, name):
 
 def read_machine(entry, task, name):
     n = len(entry["following"])
+    need(n <= MOST_STATES, f"{name}: more than {MOST_STATES} states")
     following = read_table(entry["following"], task["n_left"], task["n_right"], n, name)
     answers = read_table(entry["answers"], task["n_left"], task["n_right"], task["n_answers"], name)
     need(len(answers) == n, f"{name}: a table is too short")
@@ -287,13 +299,14 @@ def is_adder(machine, carries, task):
 
 def same_machines(one, other, task):
     """Whether two machines give the same answers to every stream: pairs of states reached together are compared."""
-    reached = [(0, 0)]
+    reached, seen = [(0, 0)], {(0, 0)}
     for q, r in reached:
         for a, b in pairs(task):
             if one[1][q][a][b] != other[1][r][a][b]:
                 return False
             after = (one[0][q][a][b], other[0][r][a][b])
-            if after not in reached:
+            if after not in seen:
+                seen.add(after)
                 reached.append(after)
     return True
 
@@ -315,15 +328,30 @@ def adder(base):
 
 def check_counterexample(entry, task, got, reference, who):
     """`got` maps a stream to answers; `reference` is None where the checker has no reference machine."""
-    stream = entry["counterexample"]["stream"]
+    said = entry["counterexample"]
+    stream = said["stream"]
+    need(set(said) == {"equation", "expected", "got", "stream"}, f"{who}: the counterexample's keys")
     need(0 < len(stream) <= LONGEST_STREAM, f"{who}: the counterexample's length")
     need(all(len(p) == 2 and is_int(p[0], 0, task["n_left"]) and is_int(p[1], 0, task["n_right"]) for p in stream), who)
     if reference is None:
-        return f"{who}: counterexample NOT CHECKED (no reference machine)"
-    expected = run_machine(reference, stream)
-    need(entry["counterexample"]["expected"] == expected, f"{who}: other right answers")
-    need(got(stream) != expected, f"{who}: the counterexample is none")
-    return f"{who}: counterexample replayed in exact arithmetic"
+        return f"{who}: its counterexample is NOT CHECKED, as there is no reference machine"
+    expected, answers = run_machine(reference, stream), got(stream)
+    need(said["expected"] == expected, f"{who}: other right answers")
+    need(answers != expected, f"{who}: the counterexample is none")
+    need(said["got"] == answers, f"{who}: the answers are others")
+    if task["name"] != "addition":
+        return f"{who}: counterexample replayed in exact arithmetic; its words and float32 are NOT CHECKED"
+    a, b, right, wrong = map(numeral, (*zip(*stream, strict=True), expected, answers))
+    where = "" if task["base"] == 10 else f" (base {task['base']})"
+    equation = f"{a} + {b} = {right}{where}, the {'machine' if who == MACHINE else 'net'} says {wrong}"
+    need(said["equation"] == equation, f"{who}: the equation is another")
+    return f"{who}: {equation}: replayed in exact arithmetic; float32 is NOT CHECKED"
+
+
+def numeral(digits):
+    """Digits, least significant first, as written; None is a question mark."""
+    symbols = ["?" if digit is None else "0123456789abcdef"[digit] for digit in reversed(digits)]
+    return "".join(symbols).lstrip("0") or "0"
 
 
 def check_induction(net, text, task, machine):
@@ -355,7 +383,7 @@ def check_induction(net, text, task, machine):
 def whole(claims, verdict):
     """Whether the verdict follows from those of the claims; a refutation is checked by its counterexample."""
     if verdict["verdict"] == "Proved":
-        return verdict == WHOLE and all(claims[kind]["verdict"]["verdict"] == "Proved" for kind in (MACHINE, NET))
+        return verdict == WHOLE and all(entry["verdict"]["verdict"] == "Proved" for entry in claims.values())
     return verdict["verdict"] in ("Refuted", "Unknown")
 
 
@@ -363,8 +391,10 @@ def check_program(data, machine):
     """The tables of a program file are those of the machine, and assigned once. What else it does is not read."""
     found = {}
     for node in ast.parse(data.decode()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+        need(isinstance(node, PROGRAM), f"program: a {type(node).__name__} at its top")
+        if isinstance(node, ast.Assign):
+            need(len(node.targets) == 1, "program: an assignment to more")
+            name = ast.unparse(node.targets[0])
             need(name not in found, f"program: {name} is there twice")
             found[name] = ast.literal_eval(node.value)
     tables = [[[list(row) for row in rows] for rows in found[name]] for name in ("FOLLOWING", "ANSWERS")]
@@ -376,19 +406,26 @@ def check(certificate, net=None, program=None):
     """Returns the lines to print; raises Rejected. Paths of the certificate, the snapshot and the program."""
     text = parse(read(certificate))
     need(text["schema"] == SCHEMA, f"schema: not {SCHEMA!r}")
+    need(set(text) == KEYS, f"fields: {sorted(set(text) ^ KEYS)[:3]} missing or unknown")
     need(net is not None, "net: give it with --net")
     data = {"net": read(net), **({"program": read(program)} if program else {})}
     for name, content in data.items():
         need(text["files"][name]["sha256"] == sha256(content), f"{name}: not the file that the certificate names")
     shape, described, weights = read_net(data["net"])
     task = text["task"]
-    need({**task, **described} == task, "net: of another task")
+    need("name" in described and {**task, **described} == task, "net: of another task")
+    need(set(task) == {*described, "key", "n_left", "n_right", "n_answers"}, "task: what the net does not say")
+    options = "_".join(str(described[name]) for name in sorted(described) if name != "name")
+    need(task["key"] == task["name"] + options, "task: its key")
     need(all(shape[k] == task[k] and is_int(task[k], 1, 65) for k in ("n_left", "n_right", "n_answers")), "task: sizes")
     claims = {entry["claim"]["kind"]: entry for entry in text["claims"]}
     need(len(claims) == len(text["claims"]) and set(claims) == set(SENTENCES), "claims: not the three")
     for kind, entry in claims.items():
         need(entry["sentence"] == SENTENCES[kind].format(task=task["key"]), f"claims: {kind}: its sentence")
         need(entry["verdict"]["verdict"] in ("Proved", "Refuted", "Unknown"), f"claims: {kind}: its verdict")
+        need(entry["claim"] == {"kind": kind, "quantifiers": "for all lengths, for all streams"}, f"claims: {kind}")
+        by = entry["verdict"].get("method")
+        need(entry["verdict"]["verdict"] != "Proved" or by in METHODS[kind], f"claims: {kind}: its method")
     for o in text["obligations"]:
         need(re.fullmatch(r"obligations/[\w-]+\.smt2", o["file"]), f"{o['file']!r}: not an obligation's name")
         need(sha256(read(Path(certificate).parent / o["file"])) == o["sha256"], f"{o['file']}: not the formula named")
@@ -417,6 +454,7 @@ def check(certificate, net=None, program=None):
         need(not open_ones, f"{MACHINE}: proved with an open obligation, {open_ones[:1]}")
     elif said[MACHINE] == "Refuted":
         entry = claims[MACHINE]["verdict"]
+        need(machine is not None, f"{MACHINE}: refuted without one")
         note = check_counterexample(entry, task, lambda stream: run_machine(machine, stream), reference, MACHINE)
         lines.append(f"Refuted: {note}")
     need(said[NET] != "Refuted" and said[FLOAT] != "Refuted", "claims: only the machine or the whole is refuted")
@@ -428,9 +466,12 @@ def check(certificate, net=None, program=None):
         lines += [f"Proved: {kind}: bounds recomputed for all {len(text['steps'])} steps"] * (said[kind] == "Proved")
     lines += [f"Unknown: {kind}" for kind, verdict in said.items() if verdict == "Unknown"]
     need(whole(claims, text["verdict"]), "verdict: it does not follow from the claims")
+    doubt = ""
     if text["verdict"]["verdict"] == "Refuted":
-        lines.append(check_counterexample(text["verdict"], task, weights.run, reference, "verdict"))
-    return [*lines, f"accepted: {text['verdict']['verdict']}"]
+        lines.append("Refuted: " + check_counterexample(text["verdict"], task, weights.run, reference, "the net"))
+        doubt = ", NOT CHECKED" * (reference is None)
+    lines.append("measured, net, solver and what the formulas mean: NOT CHECKED")
+    return [*lines, f"accepted: {text['verdict']['verdict']}{doubt}"]
 
 
 def main(arguments=None):

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pipeline.tasks.machine import Machine, Pair
-from verify.bounds import GRID_BITS, Box
+from verify.bounds import GRID_BITS
 from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, Verdict
 from verify.invariant import BOUNDS, Invariant, ask_solver, exact_lead, try_bounds
 from verify.machine_proof import prove_machine
 from verify.prove import silent
 from verify.reach import FastNet, Reached, reach
 from verify.recurrent_net import RecurrentNet
-from verify.regions import abstraction, candidates
+from verify.regions import Abstraction, abstractions, candidates
 from verify.solver import Budget, Progress
 from verify.stream_claims import StreamKind, StreamResult
 
+WHOLE = "task = machine = net, in exact arithmetic and in float32"
 INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
 SEARCHED = 4
 """Streams of a search that are replayed before it is said that none is wrong in both arithmetics."""
@@ -49,17 +50,17 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
     reached = reach(fast, task, SEARCHED)
     wrong, doubt = _replayed(net, reached)
     progress(f"{len(reached.states)} states reached, {'one' if wrong else 'no'} stream is wrong")
-    found = abstraction(fast, reached.states)
+    found = list(abstractions(fast, reached.states))
     results: list[StreamResult] = []
     machine = invariant = None
-    if found is None:
+    if not found:
         reason = f"no machine: the {len(reached.states)} states that were reached do not fall into finitely many"
         results = [StreamResult(kind, task, Unknown(reason)) for kind in (StreamKind.MACHINE, StreamKind.NET)]
     else:
-        machine = found.machine
+        invariant = _invariant(net, fast, found, budget, progress)
+        machine = found[0].machine if invariant is None else invariant.machine
         progress(f"a machine of {machine.n_states} states ({machine.minimised().n_states} when minimised)")
         results.append(prove_machine(machine, task, budget, progress))
-        invariant = _invariant(net, found.machine, candidates(fast, found), budget, progress)
         results.append(StreamResult(StreamKind.NET, task, _inductive(invariant), measured=_measured(net, invariant)))
     results.append(StreamResult(StreamKind.FLOAT, task, _in_float32(results[-1].verdict, invariant)))
     return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
@@ -68,25 +69,24 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
 def read_machine(net: RecurrentNet) -> Machine | None:
     """The minimised machine of the states that a net reaches; None where they do not fall into finitely many."""
     fast = FastNet.of(net)
-    found = abstraction(fast, reach(fast, net.task).states)
+    found = next(abstractions(fast, reach(fast, net.task).states), None)
     return None if found is None else found.machine.minimised()
 
 
 def overall(results: list[StreamResult], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
-    """A stream that replays refutes; else both inductions prove; else the first open link says why it is Unknown."""
+    """A stream that replays refutes; else all three claims prove; else the first open one says why it is Unknown."""
     if wrong is not None:
         return Refuted(wrong)
     if doubt:
         return Unknown(doubt)
-    links = [result for result in results if result.kind is not StreamKind.FLOAT]
-    for result in links:
+    for result in results:
         if isinstance(result.verdict, Unknown):
             return result.verdict
         if isinstance(result.verdict, Refuted):
             return Unknown(f"its machine errs ({result.verdict.counterexample}), but no stream on which the net does")
-    if {result.kind for result in links} != {StreamKind.MACHINE, StreamKind.NET}:
+    if {result.kind for result in results} != set(StreamKind):
         return Unknown("a link is missing")
-    return Proved("task = machine = net")
+    return Proved(WHOLE)
 
 
 def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample | None, str]:
@@ -96,7 +96,7 @@ def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample
         expected = net.task.reference(stream)
         exact, rounded = net.exact.run(stream), net.run_float(stream)
         if exact != expected and rounded != expected:
-            return stream_counterexample(net, stream, rounded), ""
+            return stream_counterexample(net, stream, exact), ""
         if exact != expected or rounded != expected:
             where = "float32" if exact == expected else "exact arithmetic"
             doubt = f"{net.task.equation(stream, exact if exact != expected else rounded)}, but only in {where}"
@@ -104,22 +104,23 @@ def _replayed(net: RecurrentNet, reached: Reached) -> tuple[StreamCounterexample
 
 
 def stream_counterexample(net: RecurrentNet, stream: tuple[Pair, ...], got: list[int | None]) -> StreamCounterexample:
-    """A stream with what the float32 net says of it."""
+    """A stream with what the net says of it in exact arithmetic."""
     task = net.task
     return StreamCounterexample(stream, tuple(task.reference(stream)), tuple(got), task.equation(stream, got))
 
 
 def _invariant(
-    net: RecurrentNet, machine: Machine, boxes: Iterable[tuple[Box, ...]], budget: Budget, progress: Progress
+    net: RecurrentNet, fast: FastNet, found: Sequence[Abstraction], budget: Budget, progress: Progress
 ) -> Invariant | None:
     """The first candidate that bounds close whole; else the one with fewest open obligations, with Z3's help."""
     best: Invariant | None = None
-    for regions in boxes:
-        tried = try_bounds(net.exact, machine, regions)
-        if tried.holds:
-            return tried
-        if best is None or _n_open(tried) < _n_open(best):
-            best = tried
+    for abstraction in found:
+        for regions in candidates(fast, abstraction):
+            tried = try_bounds(net.exact, abstraction.machine, regions)
+            if tried.holds:
+                return tried
+            if best is None or _n_open(tried) < _n_open(best):
+                best = tried
     if best is None or not best.start_inside:
         return best
     progress(f"bounds leave {_n_open(best)} of {len(best.closed)} obligations open: asking Z3")

@@ -5,6 +5,11 @@ has a reference machine, and a net can be proved to follow it for all lengths; w
 none.
 
 A new task is one file in `pipeline/tasks/streams/` with a frozen dataclass `Task(StreamTask)`; its name is the file's.
+Its fields are its options in params.yaml, numbers or strings. It says how many symbols and answers there are (n_right =
+1: one column), an initial state and `step`: a state is hashable, an answer a plain int in [0, n_answers). It overrides
+`flush` where something is left to come out at the end, such as a last carry (without it the claim ends with the
+operands), `hard` where rules of thumb fail elsewhere than on repeated pairs, and `equation` to print a counterexample
+as people write it.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +29,8 @@ from pipeline.tasks import streams
 from pipeline.tasks.machine import Machine, Pair, explore
 
 MOST_EXAMPLES, LONGEST_EXAMPLE = 500, 4
+MOST_SYMBOLS = 64
+ENDS = 12
 LARGEST_MACHINE = 64
 Streams = NDArray[np.int64]
 Stream = tuple[Pair, ...]
@@ -94,27 +101,56 @@ class StreamTask(ABC):
             raise UserError(f"digits = {length}: give a number from 1 to {LONGEST_EXAMPLE}")
         return self.flushed(self.random(count, length, np.random.default_rng(seed)))
 
+    @final
     def machine(self) -> Machine | None:
         """The reference machine, minimised; None where the task has more than LARGEST_MACHINE states."""
         found = explore(self.initial, self.step, self.n_left, self.n_right, LARGEST_MACHINE)
         return None if found is None else found[0].minimised()
 
+    @final
+    def checked(self) -> StreamTask:
+        """The task itself. Raises UserError where it does not keep to what a task is, as far as one can see."""
+        sizes = (self.n_left, self.n_right, self.n_answers)
+        if any(type(size) is not int or not 1 <= size <= MOST_SYMBOLS for size in sizes) or self.n_answers < 2:
+            given = f"task = {self.name}: n_left, n_right, n_answers = {sizes}"
+            raise UserError(f"{given}: give whole numbers from 1 to {MOST_SYMBOLS}, and at least two answers")
+
+        def step(state: Any, a: int, b: int) -> tuple[Any, int]:
+            after, answer = self.step(state, a, b)
+            if type(answer) is not int or not 0 <= answer < self.n_answers:
+                given = f"task = {self.name}: answer = {answer!r} to ({a}, {b}) in state {state!r}"
+                raise UserError(f"{given}: give a plain int from 0 to {self.n_answers - 1}")
+            return after, answer
+
+        try:
+            explore(self.initial, step, self.n_left, self.n_right, LARGEST_MACHINE)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"task = {self.name}: its step fails: {error}; states are hashable") from None
+        return self
+
     def equation(self, stream: Sequence[Pair], got: Sequence[int | None]) -> str:
-        """How an answer of a net differs from the right one, in a line."""
-        said = " ".join("?" if answer is None else str(answer) for answer in got)
-        read = " ".join(str(a) if self.n_right == 1 else f"{a},{b}" for a, b in stream)
-        return f"{self.name} of {read} = {' '.join(map(str, self.reference(stream)))}, the net says {said}"
+        """How an answer of a net differs from the right one, in a line; long streams without their middle."""
+        said = _short(["?" if answer is None else str(answer) for answer in got])
+        read = _short([str(a) if self.n_right == 1 else f"{a},{b}" for a, b in stream])
+        return f"{self.name} of {read} = {_short([*map(str, self.reference(stream))])}, the net says {said}"
 
     @property
     def key(self) -> str:
         """The task as part of a directory name: addition10."""
-        options = [str(value) for key, value in self.to_dict().items() if key != "name"]
+        options = [str(value) for key, value in sorted(self.to_dict().items()) if key != "name"]
         return self.name + "_".join(options)
 
     def to_dict(self) -> dict[str, Any]:
         """What `stream_task` rebuilds it from."""
         options = asdict(self) if is_dataclass(self) and not isinstance(self, type) else {}
         return {"name": self.name, **options}
+
+
+def _short(words: Sequence[str]) -> str:
+    """At most 2 ENDS of the words, with how many are left out between them."""
+    if len(words) <= 2 * ENDS:
+        return " ".join(words)
+    return " ".join([*words[:ENDS], f"... ({len(words) - 2 * ENDS} more) ...", *words[-ENDS:]])
 
 
 @dataclass(frozen=True)
@@ -148,12 +184,14 @@ def stream_task(name: str, **options: Any) -> StreamTask:
     if name not in known_streams():
         raise UserError(f"task = {name!r}: not in pipeline/tasks/streams; known: {', '.join(known_streams())}")
     try:
-        return importlib.import_module(f"pipeline.tasks.streams.{name}").Task(**options)
+        return importlib.import_module(f"pipeline.tasks.streams.{name}").Task(**options).checked()
     except TypeError as error:
         raise UserError(f"task = {name!r} with {options}: {str(error).split(') ')[-1]}") from None
 
 
 def stream_task_from(description: Mapping[str, Any]) -> StreamTask:
     """The inverse of `to_dict`."""
-    options = {key: value for key, value in description.items() if key != "name"}
+    if not isinstance(description, Mapping):
+        raise UserError(f"task = {description!r}: give a name and its options")
+    options = {str(key): value for key, value in description.items() if key != "name"}
     return stream_task(str(description.get("name")), **options)

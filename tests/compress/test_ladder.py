@@ -13,7 +13,7 @@ from compress.__main__ import main
 from compress.ladder import compress_net, compress_run, ladder_csv, ladder_json
 from interp.circuit import find_circuit, save_circuit
 from interp.forward import evaluate
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import CompressParams
 from pipeline.runs import Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
@@ -131,7 +131,7 @@ def test_a_users_mistake_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
+    assert main(arguments) == BAD_INPUT
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1

@@ -11,6 +11,7 @@ import pytest
 
 from interp.__main__ import main
 from interp.analyse import analyse_run
+from pipeline.errors import BAD_INPUT
 from pipeline.nets import Transformer
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.runs import Snapshot, save_snapshot
@@ -91,7 +92,7 @@ def test_a_mistake_is_one_line_and_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
-    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == 2
+    assert main([str(run) if argument == "RUN" else argument for argument in arguments]) == BAD_INPUT
     captured = capsys.readouterr()
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1

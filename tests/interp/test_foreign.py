@@ -29,7 +29,7 @@ def read(run: Path) -> list[Snapshot[Net]]:
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     capsys.readouterr()
-    assert main(["import", *map(str, arguments)]) == 2
+    assert main(["import", *map(str, arguments)]) == BAD_INPUT
     error = capsys.readouterr().err
     assert error.startswith("python -m interp: ")
     assert error.count("\n") == 1
@@ -68,7 +68,7 @@ def test_later_stages_take_the_run_or_say_why_not(tmp_path: Path, capsys: pytest
     last = Run.open(run).snapshots[-1]
     assert main(["measures", str(last)]) == 0
     assert "(a + b) mod 7, imported, seed 0, cycle 1, step 1" in capsys.readouterr().out
-    assert main(["circuit", str(run), "--out", str(tmp_path / "circuit.json")]) == 2
+    assert main(["circuit", str(run), "--out", str(tmp_path / "circuit.json")]) == BAD_INPUT
     assert "a Mlp; circuits are found in the one-layer Transformer" in capsys.readouterr().err
     with pytest.raises(UserError, match="net kind is 'mlp'; this needs a Transformer"):
         load_snapshot(last)
@@ -214,7 +214,7 @@ def test_refusals(tmp_path: Path, state: State, config: dict[str, Any], said: st
     (tmp_path / "x.json").write_text(json.dumps(config))
     out = str(tmp_path / "run")
     assert (
-        main(["import", str(tmp_path / "x.pt"), "--layout", "tl", "--task", "modular", "--p", "7", "--out", out]) == 2
+        main(["import", str(tmp_path / "x.pt"), "--layout", "tl", "--task", "modular", "--p", "7", "--out", out]) == BAD_INPUT
     )
     error = capsys.readouterr().err
     assert said in error

@@ -1,7 +1,9 @@
 """Streaming tasks against Python's integers, their machines, and the recurrent net by hand."""
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,12 +83,42 @@ def test_balanced_parentheses() -> None:
     assert task.reference([(0, 0), (0, 0), (1, 0), (1, 0), (1, 0), (0, 0)]) == [0, 0, 0, 1, 0, 0]
 
 
+@dataclass(frozen=True)
+class Constant(StreamTask):
+    """Always the same answer, which need not be one."""
+
+    n: int
+    answer: int = 0
+    initial: Any = 0
+
+    @property
+    def n_left(self) -> int:
+        return 2
+
+    @property
+    def n_right(self) -> int:
+        return 1
+
+    @property
+    def n_answers(self) -> int:
+        return self.n
+
+    def step(self, state: Any, a: int, b: int) -> tuple[Any, int]:
+        return state, self.answer
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: stream_task("addition", base=1), "base = 1: give a whole number from 2 to 16"),
         (lambda: stream_task("multiplication"), "known: addition, parentheses, parity, remainder"),
         (lambda: stream_task("addition", bass=10), "bass"),
+        (lambda: stream_task("remainder", base=2.0), "whole numbers from 2 to 16"),
+        (lambda: stream_task_from([]), "give a name and its options"),  # type: ignore[arg-type]
+        (lambda: Constant(1).checked(), "at least two answers"),
+        (lambda: Constant(2, 5).checked(), "answer = 5"),
+        (lambda: Constant(2, True).checked(), "answer = True"),
+        (lambda: Constant(2, 0, []).checked(), "states are hashable"),
         (lambda: stream_task("parity").training_set(0, 4, 0), "examples = 0"),
         (lambda: stream_task("parity").training_set(501, 4, 0), "examples = 501"),
         (lambda: stream_task("parity").training_set(10, 5, 0), "digits = 5"),
@@ -131,6 +163,14 @@ def test_the_recurrent_net_by_hand_and_its_file(tmp_path: Path) -> None:
     save_stream_snapshot(path, StreamSnapshot(net, task, "standard", 0, 0, 0))
     with pytest.raises(UserError, match="not finite"):
         load_stream_snapshot(path)
+
+
+def test_a_long_counterexample_is_printed_without_its_middle() -> None:
+    task = stream_task("parity")
+    line = task.equation([(1, 0)] * 501, [1] * 501)
+    assert line.startswith("parity of 1 1 1 1 1 1 1 1 1 1 1 1 ... (477 more) ... 1")
+    assert line.endswith("the net says 1 1 1 1 1 1 1 1 1 1 1 1 ... (477 more) ... 1 1 1 1 1 1 1 1 1 1 1 1")
+    assert task.equation([(1, 0)], [0]) == "parity of 1 = 1, the net says 0"
 
 
 def test_a_tied_net_has_one_table() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import BAD_INPUT
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import load_params
 from pipeline.tasks import ModularTask
@@ -45,5 +46,5 @@ def test_the_command_says_where_the_edge_is(tmp_path: Path, capsys: pytest.Captu
     assert lines[1].startswith("0.01,1e-05,")
     assert main([*given, str(tmp_path / "b.csv"), "--to", "0.02"]) == 0
     assert "no edge in 40 steps from 0.01 to 0.02" in capsys.readouterr().out
-    assert main([*given, str(tmp_path / "c.csv"), "--from", "0"]) == 2
+    assert main([*given, str(tmp_path / "c.csv"), "--from", "0"]) == BAD_INPUT
     assert "0 < --from < --to" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import RunConfig, load_params
 from train.history import COLUMNS
 from train.loop import train_run
@@ -181,7 +181,7 @@ def test_a_bad_parameter_exits_2_and_writes_nothing(tmp_path: Path) -> None:
         [sys.executable, "-m", "train", "catapult"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 2
+    assert done.returncode == BAD_INPUT
     assert done.stderr.count("\n") == 1
     assert "task.train_fraction = 1.2" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

@@ -32,14 +32,14 @@ def adder(base: int = 10) -> Tensors:
     }
 
 
-def parity() -> Tensors:
-    """Odd = t - 2 relu(t - 1) on t = a + s."""
+def parity(gain: float = 1.0) -> Tensors:
+    """Odd = t - 2 relu(t - 1) on t = a + s; a gain above 1 gives the next state room beyond 0 and 1."""
     return {
         "embed_left.weight": np.array([[0.0, -1.0], [1.0, 0.0]]),
         "embed_right.weight": np.zeros((1, 2)),
         "state_in.weight": np.ones((2, 1)),
-        "state_out.weight": np.array([[1.0, -2.0]]),
-        "state_out.bias": np.zeros(1),
+        "state_out.weight": gain * np.array([[1.0, -2.0]]),
+        "state_out.bias": np.array([(1 - gain) / 2]),
         "unembed.weight": np.array([[0.0, 0.0], [1.0, -2.0]]),
         "unembed.bias": np.array([0.5, 0.0]),
     }

@@ -72,6 +72,14 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "another sentence": lambda text: text["claims"][0].update(sentence="all is well"),
     "a claim left out": lambda text: text["claims"].pop(),
     "another net": lambda text: text["files"]["net"].update(sha256="0" * 64),
+    "a field more": lambda text: text.update(note="and more"),
+    "a field less": lambda text: text.pop("solver"),
+    "another method": lambda text: text["claims"][1]["verdict"].update(method="by authority"),
+    "other quantifiers": lambda text: text["claims"][1]["claim"].update(quantifiers="for some streams"),
+    "another name of the task": lambda text: text["task"].update(key="addition of anything"),
+    "a task that says more": lambda text: text["task"].update(also="and of reals"),
+    "the whole without float32": lambda text: text["claims"][2].update(verdict={"reason": "", "verdict": "Unknown"}),
+    "a tree of other digits": lambda text: text["steps"][0].__setitem__(slice(3, 5), ["z3", "\u0660.."]),
     "another grid": lambda text: text.update(grid_bits=19),
 }
 
@@ -125,7 +133,7 @@ def test_what_the_checker_rejects_is_not_proved(tmp_path: Path, monkeypatch: pyt
 
 
 def test_another_task_is_proved_and_its_reference_is_said_to_be_taken_on_trust(tmp_path: Path) -> None:
-    net = write_net(tmp_path / "net.safetensors", parity(), stream_task("parity"))
+    net = write_net(tmp_path / "net.safetensors", parity(3), stream_task("parity"))
     assert verify_stream(net, tmp_path / "proof").exit_code == 0
     lines = stream_checker.check(tmp_path / "proof" / "certificate.json", net)
     assert any("TAKEN FROM THE CERTIFICATE" in line for line in lines)
@@ -149,6 +157,6 @@ def test_a_refutation_is_replayed(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     net = write_net(tmp_path / "net.safetensors", adder(3), ADDITION)
     assert main(["stream", str(net), "--out", str(tmp_path / "proof")]) == 0
-    assert "verdict: Proved (task = machine = net)" in capsys.readouterr().out
+    assert "verdict: Proved (task = machine = net, in exact arithmetic and in float32)" in capsys.readouterr().out
     assert main(["stream", str(tmp_path / "none")]) == 64
     assert capsys.readouterr().err.count("\n") == 1

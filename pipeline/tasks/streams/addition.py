@@ -24,7 +24,7 @@ class Task(StreamTask):
     base: int = 10
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.base, int) and 2 <= self.base <= LARGEST_BASE):
+        if not (type(self.base) is int and 2 <= self.base <= LARGEST_BASE):
             raise UserError(f"base = {self.base}: give a whole number from 2 to {LARGEST_BASE}, such as 2, 3, 10 or 16")
 
     @property

@@ -16,8 +16,8 @@ class Task(StreamTask):
     modulus: int = 3
 
     def __post_init__(self) -> None:
-        if not (2 <= self.base <= 16 and 2 <= self.modulus <= 16):
-            raise UserError(f"base, modulus = {self.base}, {self.modulus}: give numbers from 2 to 16")
+        if not all(type(value) is int and 2 <= value <= 16 for value in (self.base, self.modulus)):
+            raise UserError(f"base, modulus = {self.base}, {self.modulus}: give whole numbers from 2 to 16")
 
     @property
     def n_left(self) -> int:
