@@ -20,7 +20,7 @@ from pipeline.errors import BAD_INPUT, UserError
 from pipeline.files import snapshot_paths
 from pipeline.params import PipelineParams, load_params
 from train.loop import train_run
-from verify.run import verify_run
+from verify.run import Nets, verify_run
 
 EXPECTED = {"catapult": ("algorithm", "Proved"), "standard": ("memorising", "Refuted")}
 
@@ -62,8 +62,13 @@ def run_one(params: PipelineParams, recipe: str, root: Path) -> Outcome:
     train_run(config, run, root / "state")
     phases = analyse_run(run, analysis, params.interp)
     ladder = compress_run(run, analysis, compressed, params.compress)
-    student = compressed / "student.safetensors"
-    summary = verify_run(snapshot_paths(run)[-1], student, root / "proofs" / config.key, params.verify.timeout)
+    nets = Nets(
+        trained=snapshot_paths(run)[-1],
+        pruned=compressed / "pruned.safetensors",
+        student=compressed / "student_float.safetensors",
+        integer=compressed / "student.safetensors",
+    )
+    summary = verify_run(nets, root / "proofs" / config.key, params.verify.timeout)
     last = json.loads((analysis / "phases.json").read_text())
     return Outcome(
         seed=config.train.seed,

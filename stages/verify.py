@@ -1,28 +1,54 @@
 """Extract the program and prove every link: python -m stages.verify RECIPE -> proofs/<key>/.
 
-A net that does not add is a result, not an error: its certificate says Refuted and the stage succeeds.
+A net that does not add is a result, not an error: its certificate says Refuted and the stage succeeds. What refutes the
+trained net is replayed on the torch net.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.files import snapshot_paths
 from pipeline.params import load_params
 from stages.command import one_argument, run_stage
-from verify.run import verify_run
+from verify.claims import Counterexample, Refuted
+from verify.run import Nets, verify_run
 
 
 def body() -> None:
     params = load_params()
     key = params.run_config(one_argument("verify", "RECIPE")).key
-    summary = verify_run(
-        trained_path=snapshot_paths(Path("runs") / key)[-1],
-        student_path=Path("compressed") / key / "student.safetensors",
-        out_dir=Path("proofs") / key,
-        timeout=params.verify.timeout,
-        progress=lambda text: print(f"verify {key}: {text}", file=sys.stderr, flush=True),
+    trained, compressed = snapshot_paths(Path("runs") / key)[-1], Path("compressed") / key
+    nets = Nets(
+        trained=trained,
+        pruned=compressed / "pruned.safetensors",
+        student=compressed / "student_float.safetensors",
+        integer=compressed / "student.safetensors",
     )
+
+    def say(text: str) -> None:
+        print(f"verify {key}: {text}", file=sys.stderr, flush=True)
+
+    summary = verify_run(nets, Path("proofs") / key, params.verify.timeout, say)
+    verdict = summary.verdict
+    if isinstance(verdict, Refuted) and isinstance(verdict.counterexample, Counterexample):
+        replay(verdict.counterexample, trained, say)
     print("\n".join(summary.lines()))
+
+
+def replay(found: Counterexample, snapshot: Path, say: Callable[[str], None]) -> None:
+    """What the torch net itself says to the pair. Raises RuntimeError where that is not what refuted it."""
+    if found.got_by != "the trained net":
+        return
+    import torch
+
+    from pipeline.runs import load_snapshot
+
+    with torch.no_grad():
+        said = int(load_snapshot(snapshot).net(torch.tensor([[found.a, found.b]])).argmax())
+    if said != found.got:
+        raise RuntimeError(f"{found}, but the torch net says {said}")
+    say(f"replayed on the torch net, which says {said}: {found}")
 
 
 if __name__ == "__main__":

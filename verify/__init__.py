@@ -1,38 +1,53 @@
 """Exact nets, extracted programs, claims and their proofs. Imports no torch."""
 
 from verify.certificate import Certificate
-from verify.claims import Claim, Counterexample, Kind, Proved, Refuted, Unknown, Verdict
+from verify.chain import overall
+from verify.claims import Claim, Counterexample, Proved, Refuted, Subject, Unknown, Verdict
+from verify.compact import CompactResult, prove_compact
 from verify.exact_net import ExactNet, load_exact_net
-from verify.float_net import FloatNet, load_float_net
+from verify.float_student import FloatStudent, load_float_student
 from verify.programs import Program, extract, load_program
-from verify.prove import Result, check_trained, overall, prove_program, prove_student
+from verify.prove import prove_program, prove_student
+from verify.real_net import RealNet, load_real_net
 from verify.relax import closes
-from verify.run import Summary, verify_run
+from verify.results import Result
+from verify.robust import RobustReport, radius, robustness
+from verify.rounding import RoundingReport, analyse
+from verify.run import Nets, Summary, verify_run
 from verify.solver import Budget
 
 __all__ = [
     "Budget",
     "Certificate",
     "Claim",
+    "CompactResult",
     "Counterexample",
     "ExactNet",
-    "FloatNet",
-    "Kind",
+    "FloatStudent",
+    "Nets",
     "Program",
     "Proved",
+    "RealNet",
     "Refuted",
     "Result",
+    "RobustReport",
+    "RoundingReport",
+    "Subject",
     "Summary",
     "Unknown",
     "Verdict",
-    "check_trained",
+    "analyse",
     "closes",
     "extract",
     "load_exact_net",
-    "load_float_net",
+    "load_float_student",
     "load_program",
+    "load_real_net",
     "overall",
+    "prove_compact",
     "prove_program",
     "prove_student",
+    "radius",
+    "robustness",
     "verify_run",
 ]

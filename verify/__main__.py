@@ -10,10 +10,11 @@ from typing import NoReturn
 
 from pipeline.errors import BAD_INPUT, UserError
 from pipeline.files import write_atomically
-from verify import checker, stream_checker
+from verify import checker
+from verify.chain import describe
 from verify.exact_net import load_exact_net
 from verify.programs import extract
-from verify.run import verify_run
+from verify.run import Nets, verify_run
 from verify.stream_run import verify_stream
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prove = commands.add_parser("prove", help="prove or refute every link of the chain")
     prove.add_argument("--student", type=Path, help="integer student, safetensors")
+    prove.add_argument("--float-student", type=Path, help="the student before its weights were rounded, safetensors")
+    prove.add_argument("--pruned", type=Path, help="snapshot of the pruned net, safetensors")
     prove.add_argument("--program", type=Path, help="program file; read off the student when left out")
     prove.add_argument("--trained", type=Path, help="snapshot of the trained net, safetensors")
     prove.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
@@ -63,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("net", type=Path, help="snapshot of the recurrent net, safetensors")
     stream.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
     stream.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for the solver (60)")
+    chain = commands.add_parser("chain", help="print the links of a certificate and its weakest")
+    chain.add_argument("proof", type=Path, help="directory of a proof, or its certificate.json")
     commands.add_parser("check", help="run the independent checker (arguments as verify/checker.py)", add_help=False)
     return parser
 
@@ -71,7 +76,7 @@ def main(arguments: list[str]) -> int:
     """Runs one command and returns its exit status."""
     try:
         if arguments[:1] == ["check"]:
-            return (stream_checker if _of_a_stream(arguments[1:]) else checker).main(arguments[1:])
+            return checker.main(arguments[1:])
         options = _parser().parse_args(arguments)
         if options.command == "stream":
             proved = verify_stream(options.net, options.out, options.timeout, progress=_progress)
@@ -81,7 +86,12 @@ def main(arguments: list[str]) -> int:
             net = load_exact_net(options.student)
             _write(options.out, extract(net).render())
             return 0
-        summary = verify_run(options.trained, options.student, options.out, options.timeout, options.program, _progress)
+        if options.command == "chain":
+            lines, verdict = describe(options.proof)
+            print("\n".join(lines))
+            return ("Proved", "Refuted", "Unknown").index(verdict)
+        nets = Nets(options.trained, options.pruned, options.float_student, options.student, options.program)
+        summary = verify_run(nets, options.out, options.timeout, _progress)
         print("\n".join(summary.lines()))
         return summary.exit_code
     except UserError as error:
@@ -95,14 +105,6 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         print(f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
         return EXIT_INTERNAL
-
-
-def _of_a_stream(arguments: list[str]) -> bool:
-    """Whether the certificate named first is one of a recurrent net; any trouble with it is for the checker to say."""
-    try:
-        return stream_checker.parse(stream_checker.read(arguments[0]))["schema"] == stream_checker.SCHEMA
-    except Exception:
-        return False
 
 
 def _progress(line: str) -> None:

@@ -1,4 +1,7 @@
-"""Claims as data with their English sentence, and the three ways a proof can end."""
+"""Claims as data with their English sentence, the three ways a proof can end, and the subjects of the chain.
+
+The sentences are those of `CERTIFICATE.md`, which `checker.py` has a second time: it accepts no other.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,41 @@ from enum import Enum
 from typing import Any
 
 
-class Kind(Enum):
-    """The links of the chain: arithmetic = program = student = trained net."""
+class Subject(Enum):
+    """What a chain is made of, from the task itself to the net that training left."""
 
-    PROGRAM = "program equals arithmetic"
-    STUDENT = "student equals program"
-    TRAINED_STUDENT = "trained net equals student"
-    TRAINED = "trained net equals arithmetic"
+    ARITHMETIC = "arithmetic"
+    PROGRAM = "program"
+    INTEGER = "integer student"
+    STUDENT = "student"
+    PRUNED = "pruned net"
+    TRAINED = "trained net"
 
 
-_SENTENCES = {
-    Kind.PROGRAM: "for all a, b in 0..{last}, the program's one highest score is that of {task}",
-    Kind.STUDENT: "for all a, b in 0..{last}, the integer student's one largest logit, over all {p} answers and with "
-    "its exact stored weights, is that of the program's answer",
-    Kind.TRAINED_STUDENT: "on each of the {pairs} inputs, the trained net, evaluated in float32 in numpy's order of "
-    "summation, gives the student's answer",
-    Kind.TRAINED: "on each of the {pairs} inputs, the trained net, evaluated in float32 in numpy's order of "
-    "summation, gives {task}",
+EXACTLY = "in exact arithmetic over the stored numbers"
+SENTENCES = {
+    "equals": "for all a, b in 0..{last}, the answer of the {left} is {right}; an answer is the one largest of {p} "
+    "logits or scores, " + EXACTLY,
+    "compact": "for all a, b in 0..{last}, the answer of the {net} is {task}; an answer is the one largest of {p} "
+    "logits, " + EXACTLY,
+    "rounding": "for all a, b in 0..{last}, the {net} in float32, in any order of summation, has the same one largest "
+    "of {p} logits as " + EXACTLY,
+    "radius": "for all a, b in 0..{last} on which the answer of the {net} is {task} ({right} of {pairs}), no change of "
+    "the two embedded rows by at most {numerator} / 2^{bits} in each entry changes it",
+    "machine": "for streams of every length, the machine's answer at every step is that of {task}",
+    "invariant": f"for streams of every length, the net's one largest logit at every step, {EXACTLY}, is the machine's "
+    "answer",
+    "invariant rounding": "for streams of every length, the net's one largest logit at every step, in float32 in any "
+    "order of summation, is the machine's answer",
+}
+NAMES = {
+    "equals": "{left} equals {right}",
+    "compact": "{net} equals arithmetic, by residuals",
+    "rounding": "{net} is unchanged under rounding",
+    "radius": "{net} is unchanged within radius {numerator} / 2^{bits}",
+    "machine": "machine equals task",
+    "invariant": "net equals machine",
+    "invariant rounding": "float32 net equals machine",
 }
 
 
@@ -33,20 +54,41 @@ def task_name(p: int, sign: int) -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """One link of the chain for one modulus and operation (sign 1 adds, -1 subtracts)."""
+    """One claim: its kind, what else says it as data, and a sentence."""
 
-    kind: Kind
-    p: int
-    sign: int
+    kind: str
+    fields: tuple[tuple[str, str | int], ...]
+    sentence: str
+
+    def __getitem__(self, name: str) -> str | int:
+        return dict(self.fields)[name]
 
     @property
-    def sentence(self) -> str:
-        p = self.p
-        return _SENTENCES[self.kind].format(task=task_name(p, self.sign), p=p, last=p - 1, pairs=p * p)
+    def name(self) -> str:
+        return NAMES[self.kind].format(**dict(self.fields))
 
     def to_dict(self) -> dict[str, Any]:
-        operation = "addition" if self.sign == 1 else "subtraction"
-        return {"kind": self.kind.value, "operation": operation, "p": self.p, "quantifiers": "for all a, b"}
+        return {"kind": self.kind, **dict(self.fields)}
+
+
+def on_pairs(kind: str, p: int, sign: int, **fields: str | int) -> Claim:
+    """A claim that quantifies over all pairs of residues."""
+    task = task_name(p, sign)
+    words = {**fields, "p": p, "last": p - 1, "pairs": p * p, "task": task}
+    if kind == "equals":
+        arithmetic = fields["right"] == Subject.ARITHMETIC.value
+        words["right"] = task if arithmetic else f"that of the {fields['right']}"
+    return Claim(kind, tuple(fields.items()), SENTENCES[kind].format(**words))
+
+
+def equals(left: Subject, right: Subject, p: int, sign: int) -> Claim:
+    """On every input both have one answer, and it is the same."""
+    return on_pairs("equals", p, sign, left=left.value, right=right.value)
+
+
+def on_streams(kind: str, key: str) -> Claim:
+    """A claim that quantifies over streams of every length of the task of that key."""
+    return Claim(kind, (), SENTENCES[kind].format(task=key))
 
 
 @dataclass(frozen=True)
@@ -121,7 +163,7 @@ class Proved(_NotBool):
 
 @dataclass(frozen=True)
 class Refuted(_NotBool):
-    """The claim is false; the counterexample replays on the exact net (the float net for float claims)."""
+    """The claim is false; the counterexample replays on the net in exact arithmetic."""
 
     counterexample: Counterexample | StreamCounterexample
 

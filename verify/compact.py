@@ -27,12 +27,11 @@ import numpy as np
 from verify.claims import Counterexample, Proved, Refuted, Unknown, Verdict
 from verify.exact_net import NO_ANSWER, ExactNet, Ints, unique_argmax
 from verify.programs import Program
-from verify.prove import silent
 from verify.smt import Obligation, fold, integer, script
-from verify.solver import Budget, Outcome, Progress, discharge
+from verify.solver import Budget, Outcome, Progress, discharge, silent
 from verify.waves import BITS, Waves, root
 
-METHOD = "exact residuals on every pair; Z3: no other answer is within their reach"
+METHOD = "solver and residuals of every feature"
 FINE = 64  # lengths are integers in units of 1 / FINE
 _LARGEST = 1 << 29  # two such integers have a difference whose square, taken twice, fits 62 bits
 _SEARCH_ROWS = 32
@@ -244,4 +243,4 @@ def _evaluated(net: ExactNet, a: int, b: int) -> Counterexample | None:
     expected = (a + net.sign * b) % net.p
     if got == expected:
         return None
-    return Counterexample(a, b, net.p, net.sign, expected, None if got == NO_ANSWER else got, "the student")
+    return Counterexample(a, b, net.p, net.sign, expected, None if got == NO_ANSWER else got, "the integer student")

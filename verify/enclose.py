@@ -7,8 +7,8 @@ x = k/64 + r, exactly, with |r| <= 1/128, and
 
 Values at k/64 come from Arb enclosures (python-flint), each checked to be within 2 u of the float64 that stands for
 it. The polynomials leave out less than 2^-56 of their value and are evaluated within 3 u of theirs: exp(r) by its
-Taylor series up to r^6 (rest r^7/7!), tanh(r) up to r^7 (rest below r^9/40). For k != 0 the sum in the numerator cancels
-at most half of |tanh(k/64)|: its relative error stays below 2 (2 + 3/2) + 2 = 9 u, that of the quotient below 12 u.
+Taylor series up to r^6 (rest r^7/7!), tanh(r) up to r^7 (rest below r^9/40). For k != 0 the sum in the numerator
+cancels at most half of |tanh(k/64)|: its relative error stays below 2 (2 + 3/2) + 2 = 9 u, the quotient's below 12 u.
 """
 
 from __future__ import annotations

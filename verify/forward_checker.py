@@ -21,12 +21,19 @@ from types import SimpleNamespace
 ONE = 1 << 40  # values and weights
 UP = 60  # errors are integers over 2^100 = ONE << UP
 LIBM = 16  # float32's exp and tanh are off by at most 16 u (8 ulp), u = 2^-24
-FLOOR = 8 << UP  # above what one operation loses here, and what float32 loses below its normal range
-LARGEST, MOST_SIZE, MOST_BYTES, MOST_WORK = 1 << 22, 1 << 12, 1 << 26, 10**10
+FLOOR = 32 << UP  # above what one operation loses here, and what float32 loses below its normal range
+LARGEST, MOST_SIZE, MOST_BYTES, MOST_WORK = 1 << 22, 1 << 12, 1 << 24, 10**11
 CHUNK, MOST_CLOSE = 8, 4000  # inputs that the bound for all does not settle: at once, and at most
 ROOT, CUBIC = 0xCC42299EA1B28468, 44715 * 2**64 // 10**6  # sqrt(2 / pi) and .044715, over 2^64
-DEFAULTS = {"attention_bias": False, "pre_norm": False, "operator": False, "equals": True, "causal": True}
-DEFAULTS |= {"softmax_share": 1, "bias": True, "n_layers": 1, "activation": "relu"}
+SIZES = {"kind", "d_model", "n_heads", "d_head", "d_mlp"}
+PAIRS, LATER = {"n_left", "n_right", "n_answers"}, {"equals", "causal", "softmax_share"}
+KEYS = {
+    "transformer": SIZES | {"p"},
+    "deep_transformer": SIZES | PAIRS | LATER | {"n_layers", "activation", "pre_norm", "operator", "attention_bias"},
+    "mlp": PAIRS | {"kind", "d_embed", "widths", "activation", "combine", "bias"},
+}
+DEFAULTS = {"equals": True, "causal": True, "softmax_share": 1, "attention_bias": False, "pre_norm": False}
+DEFAULTS |= {"operator": False, "bias": True, "n_layers": 1, "activation": "relu"}
 
 
 class Rejected(Exception):
@@ -46,25 +53,26 @@ class Matrix:
         self.columns, self.bias = [pack(column) for column in zip(*rows, strict=True)], pack([b << 40 for b in bias])
         self.size, self.bias_size = [[abs(w) + 1 for w in row] for row in rows], [abs(b) + 1 << UP for b in bias]
         self.reach, self.most = max(map(sum, self.size), default=0), max(map(abs, bias), default=0) << 40
-        self.lanes, self.sizes = struct.Struct("<" + "5xq" * self.n), None
+        self.lanes, self.sizes, self.slack = struct.Struct("<" + "5xq" * self.n), None, 1
 
     def __call__(self, x, biased=True):
         need(self.reach * max(max(x), -min(x)) + self.most < LARGEST << 80 if x else True, "values beyond 2^22")
         total = sum(map(mul, filter(None, x), compress(self.columns, x)), self.bias if biased else 0)
         return self.lanes.unpack((total % (1 << 104 * self.n)).to_bytes(13 * self.n, "little"))
 
-    def above(self, errors, slack=0):
-        """Above (|W| + slack) errors, for errors below 2^22."""
+    def above(self, errors):
+        """Above |W| errors, for errors below 2^22."""
         self.sizes = self.sizes or [pack(column, 26) for column in zip(*self.size, strict=True)]
         need(self.reach * max(errors, default=0) < 1 << 207, "errors beyond 2^22")
-        total, more = sum(map(mul, errors, self.sizes)).to_bytes(26 * self.n, "little"), slack * sum(errors)
+        total, more = sum(map(mul, errors, self.sizes)).to_bytes(26 * self.n, "little"), self.slack * sum(errors)
         return [(int.from_bytes(total[i : i + 26], "little") + more >> 40) + 1 for i in range(0, 26 * self.n, 26)]
 
     def after(self, other):
-        """This one's product with another, each entry off by at most (reach + 2 ONE) / 2^80."""
+        """This one's product with another; `slack` over 2^40 is what rounding took from each entry."""
         if other not in self.images:
             columns = [self(column, False) for column in zip(*other.rows, strict=True)]
-            self.images[other] = Matrix(list(zip(*columns, strict=True)) or [()] * self.n)
+            image = self.images[other] = Matrix(list(zip(*columns, strict=True)) or [()] * self.n)
+            image.slack = (self.reach + other.turned().reach >> 40) + 3
         return self.images[other]
 
     def turned(self):
@@ -111,6 +119,8 @@ def read_net(data):
     meta = header.pop("__metadata__")
     need(meta["format"] == "catapult-snapshot-1", "no snapshot")
     about, task = json.loads(meta["net"]), json.loads(meta["task"])
+    need(about["kind"] in KEYS, f"a net of kind {about['kind']!r}")
+    need(KEYS[about["kind"]] - LATER <= set(about) <= KEYS[about["kind"]], "its settings are not those of its kind")
     net = SimpleNamespace(**{**DEFAULTS, **about})
     p = net.p = task["p"]
     need(type(p) is int and 2 <= p <= 1024, "its p")
@@ -147,7 +157,6 @@ def read_net(data):
             block = linear(f"layers.{i}.linear", size(width), d, net.bias, 1 if i or side_by_side else 2)
             d, net.blocks = width, [*net.blocks, {"w_in": block}]
     else:
-        need(net.kind in ("transformer", "deep_transformer"), f"a net of kind {net.kind!r}")
         d, width, hidden = size(net.d_model), size(net.n_heads, 0) * size(net.d_head), size(net.d_mlp, 0)
         need(type(net.softmax_share) in (int, float) and 0 <= net.softmax_share <= 1, "softmax_share")
         net.share, extra, net.blocks = int(net.softmax_share * 2.0**64), net.equals + net.operator, []
@@ -163,7 +172,9 @@ def read_net(data):
             net.blocks.append({**block, "w_out": linear(f"{mlp}w_out", d, hidden, True)})
     net.unembed = Matrix(tensor("unembed.weight", p, d))
     need(net.blocks and not header, f"no layer, or unknown tensors {sorted(header)[:3]}")
-    need(p * p * len(data) < 4 * MOST_WORK, "too large to check")
+    parts = [sum(m.n * 500 for m in block.values()) for block in net.blocks]
+    work = len(data) + 300 * start + sum(parts) + 10**4 * len(net.blocks) * getattr(net, "n_heads", 1)
+    need(p * p * work < MOST_WORK, "too large to check")
     return net
 
 
@@ -264,8 +275,7 @@ class Errors:
     def read(self, i, name, reader, stream):
         """A layer's reading of the stream `name`: the error it carries over and that which it makes."""
         own, parts, total = stream
-        slack = (reader.reach >> 40) + 3
-        carried = add(reader.above(own), *(reader.after(m).above(box, slack) for m, box in parts))
+        carried = add(reader.above(own), *(reader.after(m).above(box) for m, box in parts))
         size = self.size(i, name, total)
         return carried, self.made(len(size) + 1, add(reader.above(size), reader.bias_size), size)
 
@@ -312,7 +322,7 @@ class Errors:
             if self.net.activation == "relu":
                 slopes.append((0, 0) if high <= 0 else (ONE, 0) if low >= 0 else (ONE // 2, ONE // 2))
             else:  # |gelu''| < 1, and the slope lies in (-.2, 1.2)
-                wide = (high - low >> UP) + (1 << 10)
+                wide = (high - low >> UP) + (1 << 12)
                 slopes.append((gelu(low >> UP)[1], wide) if wide < ONE // 2 else (ONE // 2, ONE * 3 // 4))
         late = [0] * len(error) if self.net.activation == "relu" else self.made(LIBM, size)
         after = [((abs(c) + w) * e >> 40) + 1 + own for (c, w), e, own in zip(slopes, error, late, strict=True)]
@@ -347,21 +357,22 @@ class Errors:
         stream = own, parts, _ = self.stream()
         centre, error, from_pre, size = self.hidden(i, stream)
         w_in, w_out, u = net.blocks[i]["w_in"].turned(), net.blocks[i].get("w_out"), net.unembed
-        chosen, near = range(net.p) if top is None else [top, *others], (u.reach >> 40) + 4
-        c_rows = [(u.after(w_out) if w_out else u).rows[c] for c in chosen]
+        chosen, hidden = range(net.p) if top is None else [top, *others], u.after(w_out) if w_out else u
+        c_rows = [hidden.rows[c] for c in chosen]
         u_rows = [u.rows[c] for c in chosen]
         rows = [w_in([d * w >> 40 for d, w in zip(centre, row, strict=True)], False) for row in c_rows]
-        tables = [(c_rows, from_pre, near)]
+        tables = [(c_rows, from_pre, hidden.slack)]
         if w_out:
             rows = [list(map(int.__add__, x, y)) for x, y in zip(rows, u_rows, strict=True)]
             after, _, total = self.write(i, "after", stream, w_out, size, error)
             tables.append((u_rows, [x - y for x, y in zip(after, own, strict=True)], 1))
             size = self.size(i, "after", total)
-        lost = 2 * near * ((w_in.reach >> 40) + 2)
+        lost = 2 * (hidden.slack + 1) * ((w_in.reach >> 40) + 2) + 2 * (hidden.reach >> 40) + 4
         tables.append((rows, own, lost))
+        longest = max(sum(map(abs, row)) for row in rows) >> 40
         for m, box in parts:
             turned = m.turned()
-            tables.append(([turned(row, False) for row in rows], box, lost * ((turned.reach >> 40) + 2)))
+            tables.append(([turned(row, False) for row in rows], box, lost * ((turned.reach >> 40) + 2) + longest + 2))
         sums = u.above(size)
         read = self.made(len(size) + 1, [sums[c] for c in chosen], size)
         if top is None:
@@ -377,6 +388,14 @@ class Errors:
         return totals
 
 
+def rounding(forward, top=None, others=()):
+    """The bounds for float32; above every lead where the errors grow too large to be bounded."""
+    try:
+        return Errors(forward, True).leads(top, others)
+    except Rejected:
+        return [LARGEST << 1 + 40 + UP] * max(len(others), 1)
+
+
 def check(data):
     """Exact answers [a][b], None where none is certain, and whether float32 gives the same on every input."""
     net = read_net(data)
@@ -386,7 +405,7 @@ def check(data):
             logits = everything.logits(a, b)
             first, second = sorted(logits)[:-3:-1]
             answers[a][b], leads[a, b] = logits.index(first), first - second << UP
-    (exact,), (rounded,) = Errors(everything, False).leads(), Errors(everything, True).leads()
+    (exact,), (rounded,) = Errors(everything, False).leads(), rounding(everything)
     for (a, b), lead in leads.items():
         if lead <= exact:
             answers[a][b] = None
@@ -399,7 +418,7 @@ def stay(net, pairs, leads, exact):
     """Float32 keeps the answers of these inputs, whose logits' differences are exact within `exact`."""
     together = Forward(net)
     logits = {pair: together.logits(*pair) for pair in pairs}
-    (rounded,) = Errors(together, True).leads()
+    (rounded,) = rounding(together)
     return all(leads[pair] > exact + rounded or stays(net, pair, logits[pair], exact, rounded) for pair in pairs)
 
 
@@ -409,7 +428,7 @@ def stays(net, pair, logits, exact, rounded):
     leads = {c: logits[top] - v << UP for c, v in enumerate(logits) if c != top}
     others = [c for c, lead in leads.items() if lead <= exact + rounded]
     alone.logits(*pair)
-    bounds = Errors(alone, True).leads(top, others)
+    bounds = rounding(alone, top, others)
     return all(leads[c] > exact + bound for c, bound in zip(others, bounds, strict=True))
 
 

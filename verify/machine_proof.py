@@ -17,32 +17,39 @@ from collections.abc import Iterator
 from pipeline.tasks.machine import Machine, Pair
 from pipeline.tasks.streaming import StreamTask
 from pipeline.tasks.streams import addition
-from verify.claims import Proved, Refuted, StreamCounterexample, Unknown
+from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, on_streams
+from verify.results import Result
 from verify.smt import Obligation, fold, integer, script
 from verify.solver import Budget, Progress, discharge
-from verify.stream_claims import StreamKind, StreamResult
 
-BY_VALUE = "Z3 and induction: the value of the answers plus carry times base^n is the sum of the values"
-BY_STATES = "Z3 and induction: every pair of states that is reached together gives the same answers"
+BY_VALUE = "solver and induction: the value of the answers plus carry times base^n is the sum of the values"
+BY_STATES = "solver and induction: every pair of states that is reached together gives the same answers"
 
 
-def prove_machine(machine: Machine, task: StreamTask, budget: Budget, progress: Progress) -> StreamResult:
+def prove_machine(machine: Machine, task: StreamTask, budget: Budget, progress: Progress) -> Result:
     """Proved, Refuted with the shortest stream on which the machine errs, or Unknown."""
-    reference = task.machine()
+    claim, reference = on_streams("machine", task.key), task.machine()
+    measured = {"machine": machine.to_dict(), **({"reference": reference.to_dict()} if reference else {})}
     if reference is None:
         reason = f"{task.key} needs more states than any machine that is compared, if not unbounded memory"
-        return StreamResult(StreamKind.MACHINE, task, Unknown(reason))
+        return Result(claim, Unknown(reason), measured=measured)
     word = difference(machine, reference)
     if word is not None:
-        return StreamResult(StreamKind.MACHINE, task, Refuted(counterexample(task, (*word, *task.flush), machine)))
+        return Result(claim, Refuted(counterexample(task, (*word, *task.flush), machine)), measured=measured)
+    carry = None
     if isinstance(task, addition.Task):
-        obligations, method = addition_obligations(machine, carries(machine, reference, task), task.base), BY_VALUE
+        carry = carries(machine, reference, task)
+        obligations, method = addition_obligations(machine, carry, task.base), BY_VALUE
     else:
         obligations, method = state_obligations(machine, reference), BY_STATES
     outcomes = tuple(discharge(obligations, budget, progress))
     left = next((outcome for outcome in outcomes if not outcome.closed), None)
     verdict = Proved(method) if left is None else Unknown(f"{left.obligation.name}: {left.reason or left.result}")
-    return StreamResult(StreamKind.MACHINE, task, verdict, outcomes)
+    if left is not None:
+        return Result(claim, verdict, outcomes, measured=measured)
+    carried = None if carry is None else list(carry)
+    evidence = {"by": "induction", "carries": carried, "machine": machine.to_dict(), "reference": reference.to_dict()}
+    return Result(claim, verdict, outcomes, evidence)
 
 
 def together(machine: Machine, reference: Machine) -> Iterator[tuple[int, int, tuple[Pair, ...]]]:

@@ -23,6 +23,14 @@ FORMAT = "catapult-snapshot-1"
 OPERATIONS = ("addition", "subtraction", "multiplication", "quadratic_form")
 ACTIVATIONS = ("relu", "gelu_tanh")
 LARGEST_SIZE = 1 << 12
+_PAIRS = {"kind", "n_left", "n_right", "n_answers", "activation"}
+_SIZES = {"d_model", "n_heads", "d_head", "d_mlp"}
+_DEEP = {"n_layers", "pre_norm", "operator", "attention_bias", "equals", "causal", "softmax_share"}
+KEYS = {
+    "transformer": _SIZES | {"kind", "p"},
+    "deep_transformer": _PAIRS | _SIZES | _DEEP,
+    "mlp": _PAIRS | {"d_embed", "widths", "combine", "bias"},
+}
 Reals = NDArray[np.float64]
 Shapes = dict[str, tuple[int, ...]]
 
@@ -115,6 +123,8 @@ def load_real_net(path: Path | str) -> RealNet:
         build = {"transformer": _one_layer, "deep_transformer": _deep, "mlp": _perceptron}.get(net["kind"])
         if build is None:
             raise UserError(f"{path}: kind = {net['kind']!r}: transformer, deep_transformer or mlp")
+        if unknown := set(net) - KEYS[net["kind"]]:
+            raise UserError(f"{path}: net = {sorted(unknown)[0]!r} unknown: train the run again")
         return build(_Reader(str(path), file.tensors), net, p, {"operation": operation, "sha256": file.sha256})
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: header = {type(error).__name__} {error}: train the run again") from None

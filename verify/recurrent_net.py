@@ -23,8 +23,7 @@ from pipeline.errors import UserError
 from pipeline.tasks.machine import Pair
 from pipeline.tasks.streaming import StreamTask, stream_task_from
 from verify.exact_net import unique_argmax
-from verify.float_net import FORMAT
-from verify.weights import read_weights
+from verify.weights import FORMAT, read_weights
 
 Row = tuple[int, ...]
 Rows = tuple[Row, ...]

@@ -10,16 +10,53 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory
+from pipeline.tasks.modular import SIGNED
 from verify import checker
-from verify.certificate import OBLIGATIONS, Certificate
-from verify.claims import Kind, Proved, Refuted, Verdict
+from verify.certificate import OBLIGATIONS, Certificate, Entry, described
+from verify.chain import overall
+from verify.claims import Proved, Refuted, Subject, Verdict, on_pairs, task_name
+from verify.compact import prove_compact
 from verify.exact_net import ExactNet, file_sha256, load_exact_net
-from verify.float_net import load_float_net
+from verify.float_student import FloatStudent, load_float_student
+from verify.links import Answers, agree, chain, unchanged, unchanged_student
 from verify.programs import Program, extract, load_program
-from verify.prove import Result, check_trained, overall, prove_program, prove_student, silent
-from verify.solver import Budget, Progress
+from verify.prove import prove_program, prove_student
+from verify.real_net import RealNet, load_real_net
+from verify.results import Result, rounded
+from verify.robust import BITS, robustness
+from verify.rounding import analyse
+from verify.solver import Budget, Progress, silent
 
 LONGEST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Nets:
+    """Paths of what a chain is about; each may be left out, but not all."""
+
+    trained: Path | None = None
+    pruned: Path | None = None
+    student: Path | None = None
+    integer: Path | None = None
+    program: Path | None = None
+
+    @property
+    def given(self) -> list[Path]:
+        every = (self.trained, self.pruned, self.student, self.integer, self.program)
+        return [path for path in every if path is not None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The same, read and checked to be of one task."""
+
+    p: int
+    sign: int
+    trained: RealNet | None
+    pruned: RealNet | None
+    student: FloatStudent | None
+    integer: ExactNet | None
+    program: Program | None
 
 
 @dataclass(frozen=True)
@@ -30,7 +67,6 @@ class Summary:
     results: tuple[Result, ...]
     certificate: Certificate
     program: Program | None
-    net: ExactNet | None
 
     @property
     def exit_code(self) -> int:
@@ -39,81 +75,138 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The claims with their verdicts, then the chain."""
-        claims = [f"{result.claim.kind.value}: {result.verdict}" for result in self.results]
+        claims = [f"{result.claim.name}: {result.verdict}" for result in self.results]
         return [*claims, f"verdict: {self.verdict}"]
 
 
-def verify_run(
-    trained_path: Path | str | None,
-    student_path: Path | str | None,
-    out_dir: Path | str | None,
-    timeout: float = 300.0,
-    program_path: Path | str | None = None,
-    progress: Progress = silent,
-) -> Summary:
+def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, progress: Progress = silent) -> Summary:
     """Extracts the program (unless one is given), proves every link, lets the checker check, writes `out_dir`.
 
-    Without a student only the trained net is checked; without an `out_dir` nothing is kept. `timeout` is wall-clock
-    seconds for the solver, all obligations together. Raises UserError on bad input, with nothing written.
+    Without an `out_dir` nothing is kept. `timeout` is wall-clock seconds for the solver, all obligations together.
+    Whatever the checker does not accept is not Proved. Raises UserError on bad input, with nothing written.
     """
-    if trained_path is None and student_path is None:
-        raise UserError("student, trained = none: give at least one of them")
     if not 0 <= timeout <= LONGEST:
         raise UserError(f"timeout = {timeout}: seconds from 0 to {LONGEST}")
-    if student_path is None and program_path is not None:
-        raise UserError(f"program = {program_path}: give the student that it was read off")
-    trained = load_float_net(trained_path) if trained_path is not None else None
-    net = load_exact_net(student_path) if student_path is not None else None
-    program, results, files = None, [], {}
-    if net is not None:
-        program = load_program(program_path) if program_path is not None else extract(net)
-        files["student"] = net.sha256
-        _same_task("program", (program.p, program.sign), (net.p, net.sign))
-    if trained is not None:
-        files["trained"] = trained.sha256
-        if net is not None:
-            _same_task("trained", (trained.p, trained.sign), (net.p, net.sign))
+    loaded = load(nets)
     if out_dir is not None:
-        free(Path(out_dir), [path for path in (trained_path, student_path, program_path) if path is not None])
-    budget = Budget.of(timeout)
-    if net is not None and program is not None:
+        free(Path(out_dir), nets.given)
+    results = prove(loaded, Budget.of(timeout), progress)
+    task = {
+        "kind": "pairs",
+        "name": task_name(loaded.p, loaded.sign),
+        "operation": "addition" if loaded.sign == 1 else "subtraction",
+        "p": loaded.p,
+    }
+    paths = {
+        Subject.INTEGER: nets.integer,
+        Subject.STUDENT: nets.student,
+        Subject.PRUNED: nets.pruned,
+        Subject.TRAINED: nets.trained,
+    }
+    words = {subject.value: described(path) for subject, path in paths.items() if path is not None}
+    evaluated = zip(paths, (loaded.integer, loaded.student, loaded.pruned, loaded.trained), strict=True)
+    files = {subject.value: net.sha256 for subject, net in evaluated if net is not None}
+    with output_directory(Path(out_dir) if out_dir is not None else None) as directory:
+        given = [path for path in paths.values() if path is not None]
+        if loaded.program is not None:
+            (directory / "program.py").write_text(loaded.program.render())
+            files[Subject.PROGRAM.value] = file_sha256(directory / "program.py")
+            given.append(directory / "program.py")
+
+        def certificate(results: Sequence[Result]) -> Certificate:
+            return Certificate(task, files, words, tuple(map(Entry.of, results)), overall(results))
+
+        certificate(results).write(directory)
+        progress("the checker evaluates every file on its own")
+        rejection = rejected(directory, given)
+        if rejection:
+            results = [r.doubted(f"the checker: {rejection}") if isinstance(r.verdict, Proved) else r for r in results]
+            certificate(results).write(directory)
+        progress(f"checker: {rejection or 'it comes to the same verdicts'}")
+        written = certificate(results)
+    return Summary(written.verdict, tuple(results), written, loaded.program)
+
+
+def load(nets: Nets) -> Loaded:
+    """Every file that is given, and the program read off the integer student where none is."""
+    if not {nets.trained, nets.integer} - {None}:
+        raise UserError("student, trained = none: give at least one of them")
+    if nets.program is not None and nets.integer is None:
+        raise UserError(f"program = {nets.program}: give the integer student that it was read off")
+    integer = load_exact_net(nets.integer) if nets.integer else None
+    program = load_program(nets.program) if nets.program else extract(integer) if integer else None
+    student = load_float_student(nets.student) if nets.student else None
+    reals = [load_real_net(path) if path else None for path in (nets.trained, nets.pruned)]
+    found: dict[str, tuple[int, int]] = {}
+    for name, net in (("program", program), ("integer student", integer), ("student", student)):
+        if net is not None:
+            found[name] = (net.p, net.sign)
+    for name, real in zip(("trained net", "pruned net"), reals, strict=True):
+        if real is not None:
+            if real.operation not in SIGNED:
+                raise UserError(f"{name}: operation = {real.operation!r}: proofs are of {' and '.join(SIGNED)}")
+            found[name] = (real.p, 1 if real.operation == "addition" else -1)
+    first, expected = next(iter(found.items()))
+    for name, got in found.items():
+        if got != expected:
+            raise UserError(f"{name} = p, sign {got}: the {first} has {expected}, give files of one task")
+    return Loaded(*expected, reals[0], reals[1], student, integer, program)
+
+
+def prove(loaded: Loaded, budget: Budget, progress: Progress) -> list[Result]:
+    """Every claim of the chain, from arithmetic to the trained net, and what stands beside it."""
+    p, sign, results = loaded.p, loaded.sign, list[Result]()
+    links: list[Answers] = []
+    beside: list[Result] = []
+    if loaded.integer is not None and loaded.program is not None:
+        program, net = loaded.program, loaded.integer
         progress(f"program: frequencies {program.frequencies}, amplitudes {program.amplitudes}")
         results.append(prove_program(program, budget, progress))
         results.append(prove_student(net, program, results[0], budget, progress))
-    if trained is not None:
-        progress("evaluating the trained net on every input")
-        results += check_trained(trained, net)
-    p, sign = (net.p, net.sign) if net is not None else (trained.p, trained.sign)  # type: ignore[union-attr]
-    with output_directory(Path(out_dir) if out_dir is not None else None) as directory:
-        if program is not None:
-            (directory / "program.py").write_text(program.render())
-            files["program"] = file_sha256(directory / "program.py")
-        certificate = Certificate(p, sign, files, tuple(results), overall(results))
-        certificate.write(directory)
-        # Proved is said of program and student only when the checker agrees; it knows nothing of float32.
-        rejection = _rejection(directory, student_path) if program is not None else ""
-        if rejection:
-            results = [r.doubted(f"the checker: {rejection}") if r.claim.kind in _CHECKED else r for r in results]
-            certificate = Certificate(p, sign, files, tuple(results), overall(results))
-            certificate.write(directory)
-        if program is not None:
-            progress(f"checker: {rejection or 'it comes to the same verdicts on program and student'}")
-    return Summary(certificate.verdict, tuple(results), certificate, program, net)
+        links.append(Answers.of(net))
+        beside = [_compact(net, program, budget, progress), *_radius(net)]
+    if loaded.student is not None:
+        links.append(Answers.of(loaded.student))
+        beside.append(unchanged_student(loaded.student))
+    for subject, real in ((Subject.PRUNED, loaded.pruned), (Subject.TRAINED, loaded.trained)):
+        if real is not None:
+            progress(f"evaluating the {subject.value} on every input, and what float32 can change")
+            report = analyse(real)
+            links.append(Answers.enclosed(subject, sign, report))
+            beside.append(unchanged(subject, sign, report))
+    results += chain(links)
+    if loaded.trained is not None:
+        results.append(agree(links[-1], Answers.arithmetic(p, sign)))
+    return [*results, *beside]
 
 
-_CHECKED = (Kind.PROGRAM, Kind.STUDENT)
+def _compact(net: ExactNet, program: Program, budget: Budget, progress: Progress) -> Result:
+    claim = on_pairs("compact", net.p, net.sign, net=Subject.INTEGER.value)
+    found = prove_compact(net, program, budget, progress)
+    evidence = {"by": "residuals", **found.evidence} if found.evidence is not None else {}
+    steps = {"compact": found.cost.compact, "exhaustive": found.cost.exhaustive}
+    measured = {"margin_over_bound": {"median": None, "smallest": rounded(found.ratio)}, "steps": steps}
+    return Result(claim, found.verdict, found.outcomes, evidence, measured)
 
 
-def _same_task(name: str, got: tuple[int, int], expected: tuple[int, int]) -> None:
-    if got != expected:
-        raise UserError(f"{name} = p, sign {got}: the student has {expected}, give files of one task")
+def _radius(net: ExactNet) -> list[Result]:
+    """The smallest radius; no claim where the student is right nowhere."""
+    report = robustness(net)
+    if not report.right:
+        return []
+    numerator = int(report.smallest.lower * (1 << BITS))
+    fields = {"net": Subject.INTEGER.value, "numerator": numerator, "bits": BITS, "right": report.right}
+    measured = {"median": rounded(float(report.median.lower)), "smallest": rounded(float(report.smallest.lower))}
+    claim = on_pairs("radius", net.p, net.sign, **fields)
+    return [Result(claim, report.verdict, (), {"by": "least lead"}, measured)]
 
 
-def _rejection(directory: Path, student: Path | str | None) -> str:
+def rejected(directory: Path, files: Sequence[Path]) -> str:
     """Why the checker does not accept what was written; empty if it does."""
     try:
-        checker.check(directory / "certificate.json", student, directory / "program.py")
+        checker.check(directory / "certificate.json", files)
     except Exception as error:
+        # Whatever goes wrong in there, it was not accepted.
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -27,6 +27,7 @@ directions (`Turns`), input by input.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -122,7 +123,8 @@ def lost(terms: int) -> float:
 
 def times(x: Reals, matrix: Reals) -> Reals:
     """matrix x for every vector along the last axis."""
-    return (x.reshape(-1, x.shape[-1]) @ matrix.T).reshape(*x.shape[:-1], len(matrix))
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return (rows @ matrix.T).reshape(*x.shape[:-1], len(matrix))
 
 
 def summed(terms: int, sizes: Reals) -> Reals:

@@ -25,6 +25,10 @@ _WORKER = Path(__file__).with_name("z3_worker.py")
 _GRACE = 2.0  # a timeout of Z3's own tells more than a kill
 
 
+def silent(_: str) -> None:
+    """No progress lines."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """Wall-clock seconds, counted from `start`, shared by all obligations of a proof."""

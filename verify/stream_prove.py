@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 from pipeline.tasks.machine import Machine, Pair
 from verify.bounds import GRID_BITS
-from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, Verdict
+from verify.claims import Proved, Refuted, StreamCounterexample, Unknown, Verdict, on_streams
 from verify.invariant import BOUNDS, Invariant, ask_solver, exact_lead, try_bounds
 from verify.machine_proof import prove_machine
-from verify.prove import silent
 from verify.reach import FastNet, Reached, reach
 from verify.recurrent_net import RecurrentNet
 from verify.regions import Abstraction, abstractions, candidates
-from verify.solver import Budget, Progress
-from verify.stream_claims import StreamKind, StreamResult
+from verify.results import Result
+from verify.solver import Budget, Progress, silent
 
 WHOLE = "task = machine = net, in exact arithmetic and in float32"
 INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
@@ -29,7 +29,7 @@ class StreamProof:
     """The claims, the verdict on "the net computes the task for streams of every length", and what they rest on."""
 
     net: RecurrentNet
-    results: tuple[StreamResult, ...]
+    results: tuple[Result, ...]
     verdict: Verdict
     machine: Machine | None
     invariant: Invariant | None
@@ -51,18 +51,23 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
     wrong, doubt = _replayed(net, reached)
     progress(f"{len(reached.states)} states reached, {'one' if wrong else 'no'} stream is wrong")
     found = list(abstractions(fast, reached.states))
-    results: list[StreamResult] = []
+    results: list[Result] = []
     machine = invariant = None
     if not found:
         reason = f"no machine: the {len(reached.states)} states that were reached do not fall into finitely many"
-        results = [StreamResult(kind, task, Unknown(reason)) for kind in (StreamKind.MACHINE, StreamKind.NET)]
+        reference = task.machine()
+        known = {"reference": reference.to_dict()} if reference is not None else {}
+        results = [Result(on_streams("machine", task.key), Unknown(reason), measured=known)]
+        results.append(Result(on_streams("invariant", task.key), Unknown(reason)))
     else:
         invariant = _invariant(net, fast, found, budget, progress)
         machine = found[0].machine if invariant is None else invariant.machine
         progress(f"a machine of {machine.n_states} states ({machine.minimised().n_states} when minimised)")
         results.append(prove_machine(machine, task, budget, progress))
-        results.append(StreamResult(StreamKind.NET, task, _inductive(invariant), measured=_measured(net, invariant)))
-    results.append(StreamResult(StreamKind.FLOAT, task, _in_float32(results[-1].verdict, invariant)))
+        claim = on_streams("invariant", task.key)
+        results.append(Result(claim, _inductive(invariant), (), evidence(invariant), _measured(net, invariant)))
+    claim = on_streams("invariant rounding", task.key)
+    results.append(Result(claim, _in_float32(results[-1].verdict, invariant), (), evidence(invariant)))
     return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
 
 
@@ -73,7 +78,7 @@ def read_machine(net: RecurrentNet) -> Machine | None:
     return None if found is None else found.machine.minimised()
 
 
-def overall(results: list[StreamResult], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
+def overall(results: list[Result], wrong: StreamCounterexample | None, doubt: str) -> Verdict:
     """A stream that replays refutes; else all three claims prove; else the first open one says why it is Unknown."""
     if wrong is not None:
         return Refuted(wrong)
@@ -84,7 +89,7 @@ def overall(results: list[StreamResult], wrong: StreamCounterexample | None, dou
             return result.verdict
         if isinstance(result.verdict, Refuted):
             return Unknown(f"its machine errs ({result.verdict.counterexample}), but no stream on which the net does")
-    if {result.kind for result in results} != set(StreamKind):
+    if [result.claim.kind for result in results] != ["machine", "invariant", "invariant rounding"]:
         return Unknown("a link is missing")
     return Proved(WHOLE)
 
@@ -131,13 +136,26 @@ def _n_open(invariant: Invariant) -> int:
     return sum(not one.how for one in invariant.closed)
 
 
+def evidence(invariant: Invariant | None) -> dict[str, Any]:
+    """Machine, regions, and for each obligation how it was closed, with the tree over whose leaves the bounds close."""
+    if invariant is None:
+        return {}
+    return {
+        "by": "induction",
+        "grid_bits": GRID_BITS,
+        "machine": invariant.machine.to_dict(),
+        "regions": [{"high": list(box.high), "low": list(box.low)} for box in invariant.regions],
+        "steps": [[one.step.region, *one.step.pair, one.how, one.tree] for one in invariant.closed],
+    }
+
+
 def _inductive(invariant: Invariant | None) -> Verdict:
     if invariant is None:
         return Unknown("no invariant regions: the bounds of every region grow until an answer is uncertain")
     if not invariant.start_inside:
         return Unknown("the initial state is not in region 0")
-    left = invariant.open
-    return Proved(INDUCTION) if left is None else Unknown(f"region {left.step.region}: {left.reason}")
+    left, asked = invariant.open, "solver and " if invariant.asked else ""
+    return Proved(asked + INDUCTION) if left is None else Unknown(f"region {left.step.region}: {left.reason}")
 
 
 def _in_float32(exact: Verdict, invariant: Invariant | None) -> Verdict:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import StreamTask
-from verify import stream_checker
 from verify.claims import Proved, Refuted, Verdict
 from verify.exact_net import file_sha256
-from verify.prove import silent
 from verify.recurrent_net import load_recurrent
-from verify.run import LONGEST, free, output_directory
-from verify.solver import Budget, Progress
-from verify.stream_certificate import write_certificate
+from verify.run import LONGEST, free, output_directory, rejected
+from verify.solver import Budget, Progress, silent
+from verify.stream_certificate import certificate
 from verify.stream_program import render
 from verify.stream_prove import StreamProof, prove_stream
 
@@ -36,7 +34,7 @@ class StreamSummary:
 
     def lines(self) -> list[str]:
         """The claims with their verdicts, then what they come to."""
-        claims = [f"{result.kind.value}: {result.verdict}" for result in self.proof.results]
+        claims = [f"{result.claim.name}: {result.verdict}" for result in self.proof.results]
         return [*claims, f"verdict: {self.verdict}"]
 
 
@@ -61,23 +59,15 @@ def verify_stream(
         free(Path(out_dir), [net_path])
     proof = prove_stream(net, Budget.of(timeout), progress)
     with output_directory(Path(out_dir) if out_dir is not None else None) as directory:
-        files = {"net": net.sha256}
+        files, given = {"net": net.sha256}, [Path(net_path)]
         if proof.machine is not None:
             (directory / "program.py").write_text(render(proof.machine, net.task))
             files["program"] = file_sha256(directory / "program.py")
-        write_certificate(proof, files, directory)
-        rejection = _rejection(directory, net_path, "program" in files)
+            given.append(directory / "program.py")
+        certificate(proof, net_path, files).write(directory)
+        rejection = rejected(directory, given)
         if rejection:
             proof = proof.doubted(f"the checker: {rejection}")
-            write_certificate(proof, files, directory)
+            certificate(proof, net_path, files).write(directory)
         progress(f"checker: {rejection or 'it comes to the same verdicts'}")
     return StreamSummary(proof)
-
-
-def _rejection(directory: Path, net: Path | str, program: bool) -> str:
-    """Why the checker does not accept what was written; empty if it does."""
-    try:
-        stream_checker.check(directory / "certificate.json", net, directory / "program.py" if program else None)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""

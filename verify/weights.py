@@ -16,6 +16,8 @@ from safetensors.numpy import load
 from pipeline.errors import UserError
 
 MOST_BYTES = 1 << 30
+FORMAT = "catapult-snapshot-1"
+"""Of a snapshot's header."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ def claim_item(claim: Claim) -> str:
     facts = [escape(claim.method)] if claim.method else []
     if claim.disagreements:
         facts.append("{:,} of {:,} inputs differ".format(*claim.disagreements))
+    facts += map(escape, claim.facts)
     if claim.obligations:
         facts.append(f"{claim.obligations:,} obligation{'s' if claim.obligations != 1 else ''}")
     lines = [
@@ -89,11 +90,12 @@ def takeaway(record: Record) -> str:
 
 
 READING = (
-    "<i>Z3</i> means that the negation of the sentence was given to a solver, with every weight as an exact integer "
-    "and a and b left open (but for listed pairs, where the features stray), and that the solver found it impossible. "
-    "<i>Exhaustive</i> means that every input was tried, in float32 and numpy's order of summation, and each answer "
-    "led by far more than rounding. An <i>obligation</i> is one formula sent to the solver. Of program and integer "
-    "net, <i>Proved</i> is said only when all of them came back impossible and an independent checker, evaluating "
-    "both on every input, agreed; a time-out is Unknown, never Proved. A refutation names an input, which anyone can "
-    "replay on the net. The SHA-256 pins the weights that the claims speak about."
+    "<i>Exhaustive</i> means that every input was evaluated, in exact arithmetic over the stored weights (of the "
+    "trained and the pruned net, within bounds that leave no doubt). <i>Solver</i> means that the negation was given "
+    "to Z3 as well, every weight an exact integer and a and b left open (but for listed pairs, where the features "
+    "stray), and found impossible; an <i>obligation</i> is one such formula. <i>Unchanged under rounding</i> covers "
+    "float32 in any order of summation: the margin is that of an answer over the next, the bound is what rounding can "
+    "take. <i>Proved</i> is said only where an independent checker, which needs neither Z3 nor torch, came to the same "
+    "from the files alone; a time-out is Unknown, never Proved. A refutation names an input, which anyone can replay. "
+    "The SHA-256 pins the files that the claims speak about."
 )

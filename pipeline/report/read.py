@@ -37,6 +37,7 @@ def record(key: str, root: Path) -> Record:
 def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
     """The record from params.json and the files beside it."""
     task, recipe, program = params["task"], params["recipe"], f"proofs/{key}/program.py"
+    snapshot = f"runs/{key}/snapshots/cycle-{int(params['steps']) // int(params['cycle_steps']):04d}.safetensors"
     return Record(
         key=key,
         recipe=str(recipe["name"]),
@@ -54,7 +55,7 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
         circuit=parsed(root, f"analysis/{key}/circuit.json", lambda text: parse_circuit(json.loads(text))),
         ladder=parsed(root, f"compressed/{key}/ladder.json", lambda text: parse_ladder(json.loads(text))),
         certificate=parsed(
-            root, f"proofs/{key}/certificate.json", lambda text: parse_certificate(json.loads(text), key)
+            root, f"proofs/{key}/certificate.json", lambda text: parse_certificate(json.loads(text), key, snapshot)
         ),
         program=parsed(root, program, str) if (root / program).exists() else None,
     )

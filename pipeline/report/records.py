@@ -92,15 +92,17 @@ class Claim:
     """One sentence of the certificate and what became of it.
 
     The counterexample is an equation, empty without one; `disagreements` are (wrong, of how many inputs) where all were
-    tried.
+    tried; the verdict on the whole hangs on every `link`.
     """
 
-    kind: str
+    name: str
+    link: bool
     sentence: str
     method: str
     status: Status
     obligations: int
     disagreements: tuple[int, int] | None
+    facts: tuple[str, ...]
     reason: str
     counterexample: str
 

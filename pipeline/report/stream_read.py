@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.report.certificate import evidence, parse_claim, status_of, weakest
+from pipeline.report.certificate import evidence, parse_claim, solvers, status_of, weakest
 from pipeline.report.read import parsed
 from pipeline.report.records import Certificate
 from pipeline.report.stream_records import Automaton, Edge, Moment, Point, StreamRecord
 
-FLOAT = "float32 net equals machine"
 """The claim that is no link of the verdict: the net is proved in exact arithmetic."""
 XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
 STAGE_OF = {
@@ -118,18 +117,17 @@ def parse_stream_certificate(document: dict[str, Any], key: str, snapshot: str) 
     claims, joint = tuple(parse_claim(claim) for claim in document["claims"]), document["verdict"]
     status = status_of(joint)
     if status == "Proved":
-        status = weakest([claim.status for claim in claims if claim.kind != FLOAT])
+        status = weakest([claim.status for claim in claims])
     backing = evidence(joint) or next((claim.reason for claim in claims if claim.reason), "no reason is given")
     files = {str(name): str(file["sha256"]) for name, file in document["files"].items()}
-    check = f"python -m verify check proofs/{key}/last/certificate.json --net {snapshot}"
-    solver = document["solver"]
+    check = f"python verify/checker.py proofs/{key}/last/certificate.json --net {snapshot}"
     return Certificate(
         status=status,
         verdict=status if status == "Proved" else f"{status}: {backing}",
         chain=f"{joint.get('method') or ''}, for streams of every length",
         claims=claims,
         hashes=tuple(sorted(files.items())),
-        solver=f"{solver['name']} {solver['version']}",
+        solver=solvers(document),
         check=f"{check} --program proofs/{key}/last/program.py" if "program" in files else check,
     )
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from interp.__main__ import main
 from interp.foreign import score
-from pipeline.errors import UserError
+from pipeline.errors import BAD_INPUT, UserError
 from pipeline.nets import Mlp, MlpConfig, Net
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask

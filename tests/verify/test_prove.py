@@ -6,19 +6,19 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from pipeline.errors import UserError
 from tests.verify.conftest import hand_built, write_snapshot, write_student
-from verify import Proved, Refuted, Unknown, load_exact_net, load_float_net, load_program, verify_run
+from verify import Nets, Proved, Refuted, Unknown, checker, load_exact_net, load_program, verify_run
 from verify.__main__ import main
 from verify.claims import Counterexample
 from verify.exact_net import NO_ANSWER
-from verify.prove import check_trained
+from verify.weights import read_weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,12 +27,13 @@ ROOT = Path(__file__).parents[2]
 def test_the_whole_chain(tmp_path: Path, p: int, sign: int, frequencies: tuple[int, ...]) -> None:
     student = write_student(tmp_path / "s.safetensors", hand_built(p, sign, frequencies), p, sign)
     trained = write_snapshot(tmp_path / "t.safetensors", p, sign)
-    summary = verify_run(trained, student, tmp_path / "proof", 60)
-    assert str(summary.verdict) == "Proved (arithmetic = program = student = trained net)"
+    summary = verify_run(Nets(trained, integer=student), tmp_path / "proof", 60)
+    assert str(summary.verdict) == "Proved (arithmetic = program = integer student = trained net)"
     assert summary.program is not None
     assert (summary.program.frequencies, summary.exit_code) == (frequencies, 0)
     text = json.loads((tmp_path / "proof/certificate.json").read_text())
-    assert [claim["verdict"]["verdict"] for claim in text["claims"]] == ["Proved"] * 4
+    chain = [claim["verdict"]["verdict"] for claim in text["claims"] if claim["claim"]["kind"] in ("equals", "rounding")]
+    assert chain == ["Proved"] * 5
     assert load_program(tmp_path / "proof/program.py") == summary.program
 
 
@@ -45,14 +46,14 @@ def test_one_larger_modulus_with_exceptions_to_the_relaxation(tmp_path: Path) ->
     student = write_student(tmp_path / "s.safetensors", tensors, 13)
     net = load_exact_net(student)
     assert (net.answers == net.sums()).all()
-    summary = verify_run(None, student, None, 60)
+    summary = verify_run(Nets(integer=student), None, 60)
     assert isinstance(summary.verdict, Proved), summary.verdict
 
 
 def test_31_symbolically(tmp_path: Path) -> None:
     student = write_student(tmp_path / "s.safetensors", hand_built(31, 1, (7,), 300), 31)
     lines: list[str] = []
-    summary = verify_run(None, student, None, 120, progress=lines.append)
+    summary = verify_run(Nets(integer=student), None, 120, progress=lines.append)
     assert isinstance(summary.verdict, Proved), summary.verdict
     assert any("student-feature-1: unsat" in line for line in lines)
     assert not any("student-pairs" in line for line in lines)
@@ -71,7 +72,7 @@ def test_one_broken_weight(tmp_path: Path, seed: int) -> None:
     net = load_exact_net(student)
     # The claim is about the program; that of a student with one broken weight is still arithmetic here.
     wrong = net.answers != net.sums()
-    verdict = verify_run(None, student, None, 60).verdict
+    verdict = verify_run(Nets(integer=student), None, 60).verdict
     if wrong.any():
         assert isinstance(verdict, Refuted), verdict
         example = verdict.counterexample
@@ -89,33 +90,33 @@ def test_a_tie_is_a_wrong_answer(tmp_path: Path) -> None:
     tensors["readout"][:, 0] = tensors["readout"][:, 1]
     student = write_student(tmp_path / "s", tensors, 7)
     assert load_exact_net(student).answers[0, 1] == NO_ANSWER
-    summary = verify_run(None, student, None, 10)
+    summary = verify_run(Nets(integer=student), None, 10)
     assert isinstance(summary.results[1].verdict, Refuted)
-    assert str(summary.verdict) == "Refuted: 0 + 0 (mod 7): the program says 0, the student has no one answer (a tie)"
+    assert str(summary.verdict) == "Refuted: 0 + 0 (mod 7): the program says 0, the integer student has no one answer (a tie)"
     tensors = hand_built(7)
     tensors["readout"][:, 1:] = tensors["readout"][:, :1]  # logits all alike: no pair has an answer
-    summary = verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10)
+    summary = verify_run(Nets(integer=write_student(tmp_path / "s", tensors, 7)), None, 10)
     assert "has no one answer (a tie)" in str(summary.verdict)
 
 
 def test_a_constant_student_is_refuted_with_its_program(tmp_path: Path) -> None:
     tensors = {name: np.zeros_like(value) for name, value in hand_built(7).items()}
-    summary = verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10)
-    assert [type(r.verdict) for r in summary.results] == [Refuted, Refuted]
+    summary = verify_run(Nets(integer=write_student(tmp_path / "s", tensors, 7)), None, 10)
+    assert [type(r.verdict) for r in summary.results if r.claim.kind == "equals"] == [Refuted, Refuted]
 
 
 def test_off_by_one_specification(tmp_path: Path) -> None:
     """A net of a + b + 1 is not a net of a + b, and a net of a + b is none of a - b."""
     tensors = hand_built(7)
     tensors["readout"] = np.roll(tensors["readout"], 1, axis=1)
-    assert isinstance(verify_run(None, write_student(tmp_path / "s", tensors, 7), None, 10).verdict, Refuted)
+    assert isinstance(verify_run(Nets(integer=write_student(tmp_path / "s", tensors, 7)), None, 10).verdict, Refuted)
     other = write_student(tmp_path / "o", hand_built(7), 7, -1)
-    assert isinstance(verify_run(None, other, None, 10).verdict, Refuted)
+    assert isinstance(verify_run(Nets(integer=other), None, 10).verdict, Refuted)
 
 
 def test_no_time_is_unknown(student: Path, tmp_path: Path) -> None:
     for seconds in (0.0, 1e-6, 0.02):
-        summary = verify_run(None, student, tmp_path / "proof", seconds)
+        summary = verify_run(Nets(integer=student), tmp_path / "proof", seconds)
         assert isinstance(summary.verdict, Unknown)
         assert "time" in summary.verdict.reason
         assert summary.exit_code == 2
@@ -123,38 +124,20 @@ def test_no_time_is_unknown(student: Path, tmp_path: Path) -> None:
 
 def test_trained_net_wrong_or_without_student(tmp_path: Path, student: Path) -> None:
     wrong = write_snapshot(tmp_path / "wrong", 7, swap=True)
-    alone = verify_run(wrong, None, tmp_path / "proof", 10)
+    alone = verify_run(Nets(wrong), tmp_path / "proof", 10)
     assert str(alone.verdict) == "Refuted: 0 + 1 = 1 (mod 7), the trained net says 2"
     assert alone.results[0].measured["disagreements"] == 14
-    both = verify_run(wrong, student, None, 30)
-    assert [type(r.verdict) for r in both.results] == [Proved, Proved, Refuted, Refuted]
+    both = verify_run(Nets(wrong, integer=student), None, 30)
+    assert [type(r.verdict) for r in both.results if r.claim.kind == "equals"] == [Proved, Proved, Refuted, Refuted]
     assert both.exit_code == 1
-    right = verify_run(write_snapshot(tmp_path / "right", 7), None, None, 10)
+    right = verify_run(Nets(write_snapshot(tmp_path / "right", 7)), None, 10)
     assert str(right.verdict) == "Proved (arithmetic = trained net)"
-
-
-def test_float_evaluation_is_torch_s(tmp_path: Path) -> None:
-    import torch
-
-    from pipeline.nets import Transformer, TransformerConfig
-    from pipeline.runs import Snapshot, save_snapshot
-    from pipeline.tasks import ModularTask
-
-    torch.manual_seed(0)
-    for heads, neurons in ((3, 20), (1, 3)):
-        net = Transformer(TransformerConfig(p=7, d_model=16, n_heads=heads, d_head=4, d_mlp=neurons))
-        path = tmp_path / f"{heads}.safetensors"
-        save_snapshot(path, Snapshot(net, ModularTask(7), 0.3, "standard", 0, 0, 0))
-        ours = load_float_net(path)
-        with torch.no_grad():
-            theirs = net(torch.as_tensor(ModularTask(7).pairs())).numpy().reshape(7, 7, 7)
-        np.testing.assert_allclose(np.stack([ours.logits(a) for a in range(7)]), theirs, atol=1e-5)
 
 
 def test_equal_inputs_give_equal_bytes(student: Path, tmp_path: Path) -> None:
     trained = write_snapshot(tmp_path / "t.safetensors", 7)
     for name in ("one", "two"):
-        verify_run(trained, student, tmp_path / name, 60)
+        verify_run(Nets(trained, integer=student), tmp_path / name, 60)
     one, two = (
         {f.relative_to(d): f.read_bytes() for f in d.rglob("*") if f.is_file()}
         for d in (tmp_path / "one", tmp_path / "two")
@@ -165,25 +148,25 @@ def test_equal_inputs_give_equal_bytes(student: Path, tmp_path: Path) -> None:
 
 def test_the_output_replaces_a_proof_and_nothing_else(student: Path, tmp_path: Path) -> None:
     out = tmp_path / "proof"
-    verify_run(None, student, out, 30)
+    verify_run(Nets(integer=student), out, 30)
     (out / "obligations/stale.smt2").write_text("")
-    verify_run(None, student, out, 30)
+    verify_run(Nets(integer=student), out, 30)
     assert not (out / "obligations/stale.smt2").exists()
     assert sorted(f.name for f in out.iterdir()) == ["certificate.json", "obligations", "program.py"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("")
     with pytest.raises(UserError, match=r"something else than a proof \(thesis.txt\)"):
-        verify_run(None, student, tmp_path / "mine", 30)
+        verify_run(Nets(integer=student), tmp_path / "mine", 30)
     (out / "notes.txt").write_text("")
     with pytest.raises(UserError, match=r"something else than a proof \(notes.txt\)"):
-        verify_run(None, student, out, 30)
+        verify_run(Nets(integer=student), out, 30)
     inside = tmp_path / "inside"
     inside.mkdir()
     (inside / "certificate.json").write_text("{}")
     copy = inside / "student.safetensors"
     copy.write_bytes(student.read_bytes())
     with pytest.raises(UserError, match="lies in it and would be replaced"):
-        verify_run(None, copy, inside, 30)
+        verify_run(Nets(integer=copy), inside, 30)
     assert copy.exists()
     assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
 
@@ -192,7 +175,7 @@ def test_the_output_replaces_a_proof_and_nothing_else(student: Path, tmp_path: P
 def test_a_modulus_that_is_a_power_of_two(tmp_path: Path, frequencies: tuple[int, ...]) -> None:
     """p itself needs a bit more than p - 1, and has to fit where residues are computed."""
     student = write_student(tmp_path / "s.safetensors", hand_built(8, 1, frequencies), 8)
-    assert isinstance(verify_run(None, student, None, 60).verdict, Proved)
+    assert isinstance(verify_run(Nets(integer=student), None, 60).verdict, Proved)
 
 
 def test_a_unit_that_is_never_active_changes_nothing_whatever_its_weight(tmp_path: Path) -> None:
@@ -200,20 +183,51 @@ def test_a_unit_that_is_never_active_changes_nothing_whatever_its_weight(tmp_pat
     tensors["left"] = np.concatenate([tensors["left"], np.full((7, 1), -5)], axis=1)
     tensors["mix"] = np.concatenate([tensors["mix"], np.full((1, 4), 1 << 29)])
     student = write_student(tmp_path / "s.safetensors", tensors, 7)
-    assert isinstance(verify_run(None, student, None, 60).verdict, Proved)
+    assert isinstance(verify_run(Nets(integer=student), None, 60).verdict, Proved)
 
 
 def test_an_answer_near_rounding_is_not_proved(tmp_path: Path) -> None:
-    """All logits moved up together until float32 can hardly tell them apart: right here, unknown elsewhere."""
+    """All logits moved up together until float32 can hardly tell them apart: right in exact arithmetic, and no more."""
     path = write_snapshot(tmp_path / "t.safetensors", 7)
-    trained = load_float_net(path)
-    assert isinstance(check_trained(trained, None)[0].verdict, Proved)
-    trained.weights["unembed.weight"][:, 4] += np.float32(1e6)  # direction 4 is 1 at the last position, always
-    shifted = replace(trained)
-    (result,) = check_trained(shifted, None)
-    assert result.measured["disagreements"] == 0
-    assert isinstance(result.verdict, Unknown)
-    assert "near rounding" in result.verdict.reason
+    assert verify_run(Nets(path), None, 10).exit_code == 0
+    tensors = dict(load_file(path))
+    tensors["unembed.weight"][:, 4] += np.float32(1e6)  # direction 4 is 1 at the last position, always
+    save_file(tensors, path, metadata=read_weights(path).metadata)
+    summary = verify_run(Nets(path), None, 10)
+    (right, rounding) = summary.results
+    assert right.measured["disagreements"] == 0
+    assert isinstance(right.verdict, Proved)
+    assert isinstance(rounding.verdict, Unknown)
+    assert summary.verdict == rounding.verdict
+
+
+def test_what_the_checker_rejects_is_not_proved(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reject(*_: object) -> list[str]:
+        raise checker.Rejected("on a whim")
+
+    monkeypatch.setattr(checker, "check", reject)
+    summary = verify_run(Nets(integer=student), tmp_path / "proof", 60)
+    assert summary.exit_code == 2
+    assert not any(isinstance(result.verdict, Proved) for result in summary.results)
+    assert "on a whim" in (tmp_path / "proof" / "certificate.json").read_text()
+
+
+def test_the_chain_is_printed_with_its_weakest_link(
+    student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify_run(Nets(write_snapshot(tmp_path / "right", 7), integer=student), tmp_path / "right-proof", 60)
+    verify_run(Nets(write_snapshot(tmp_path / "wrong", 7, swap=True), integer=student), tmp_path / "wrong-proof", 60)
+    assert main(["chain", str(tmp_path / "right-proof")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("integer student equals program ") and "Proved" in line for line in said)
+    assert "trained net is unchanged under rounding: Proved" in said[-2]
+    assert main(["chain", str(tmp_path / "wrong-proof" / "certificate.json")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "weakest link" in said[-2]
+    assert "Refuted" in said[-2]
+    assert "0 + 1 = 1 (mod 7), the trained net says 2" in said[-1]
+    assert main(["chain", str(tmp_path)]) == 64
+    assert "= no certificate" in capsys.readouterr().err
 
 
 def test_the_hash_is_of_the_bytes_that_were_read(student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +264,9 @@ def test_torch_is_not_imported(student: Path, tmp_path: Path) -> None:
     trained = write_snapshot(tmp_path / "t.safetensors", 7)
     code = (
         "import sys; from verify import verify_run; "
-        f"s = verify_run({str(trained)!r}, {str(student)!r}, {str(tmp_path / 'proof')!r}, 60); "
+        "from pathlib import Path; from verify.run import Nets; "
+        f"nets = Nets(trained=Path({str(trained)!r}), integer=Path({str(student)!r})); "
+        f"s = verify_run(nets, {str(tmp_path / 'proof')!r}, 60); "
         "assert s.exit_code == 0, s.verdict; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -17,11 +17,10 @@ from verify.bounds import GRID_BITS, Box, Layer, rounding
 from verify.claims import Proved, Refuted, Unknown
 from verify.invariant import ask_solver, try_bounds
 from verify.machine_proof import addition_obligations, carries, prove_machine
-from verify.prove import silent
 from verify.reach import FastNet, reach
 from verify.recurrent_net import load_recurrent
 from verify.regions import abstractions
-from verify.solver import Budget, discharge
+from verify.solver import Budget, discharge, silent
 from verify.stream_claims import StreamKind
 from verify.stream_program import render
 from verify.stream_prove import WHOLE, prove_stream

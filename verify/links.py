@@ -1,0 +1,130 @@
+"""The links that need no solver: two subjects on every input, and a float net against its own exact arithmetic.
+
+Every subject of a chain answers every pair of residues; a link holds where two tables of answers are the same. Program
+and students are evaluated exactly. Of a trained or pruned net `rounding` gives the answers that are certain, and how
+much float32 can change: a pair without a certain answer leaves a link open, and is neither right nor wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verify.claims import Counterexample, Proved, Refuted, Subject, Unknown, equals, on_pairs
+from verify.exact_net import NO_ANSWER, ExactNet, Ints
+from verify.float_student import FloatStudent
+from verify.programs import Program
+from verify.results import Result, rounded
+from verify.rounding import RoundingReport
+
+EXHAUSTIVE = "exhaustive evaluation"
+ROUNDING = "a bound on every rounding error"
+LISTED = 200
+"""Wrong inputs that a certificate lists."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a subject answers to every pair, [p, p]; NO_ANSWER on a tie, and where `open` says that nothing is certain.
+
+    `robust` are the pairs on which float32 gives the same, whatever the order of summation.
+    """
+
+    subject: Subject
+    sign: int
+    table: Ints
+    open: NDArray[np.bool_]
+    robust: NDArray[np.bool_]
+
+    @classmethod
+    def exact(cls, subject: Subject, sign: int, table: Ints) -> Answers:
+        nowhere = np.zeros(table.shape, dtype=bool)
+        return cls(subject, sign, table, nowhere, ~nowhere)
+
+    @classmethod
+    def arithmetic(cls, p: int, sign: int) -> Answers:
+        residues = np.arange(p, dtype=np.int64)
+        return cls.exact(Subject.ARITHMETIC, sign, (residues[:, None] + sign * residues[None, :]) % p)
+
+    @classmethod
+    def of(cls, evaluated: Program | ExactNet | FloatStudent) -> Answers:
+        subjects = {Program: Subject.PROGRAM, ExactNet: Subject.INTEGER, FloatStudent: Subject.STUDENT}
+        return cls.exact(subjects[type(evaluated)], evaluated.sign, evaluated.answers)
+
+    @classmethod
+    def enclosed(cls, subject: Subject, sign: int, report: RoundingReport) -> Answers:
+        return cls(subject, sign, report.answers, report.answers == NO_ANSWER, report.margins > report.bounds)
+
+
+def first_difference(left: Answers, right: Answers) -> Counterexample | None:
+    """The first pair on which the two certainly differ or have no answer; one that float32 shares, if there is any."""
+    differ = ((left.table != right.table) | (left.table == NO_ANSWER)) & ~left.open & ~right.open
+    pairs = np.argwhere(differ & left.robust & right.robust)
+    pairs = pairs if len(pairs) else np.argwhere(differ)
+    if not len(pairs):
+        return None
+    a, b = (int(v) for v in pairs[0])
+    expected, got = (_answer(int(side.table[a, b])) for side in (right, left))
+    by = None if right.subject is Subject.ARITHMETIC else f"the {right.subject.value}"
+    return Counterexample(a, b, len(left.table), left.sign, expected, got, f"the {left.subject.value}", by)
+
+
+def agree(left: Answers, right: Answers) -> Result:
+    """On every input both have one answer, and it is the same."""
+    p = len(left.table)
+    claim = equals(left.subject, right.subject, p, left.sign)
+    doubt = np.argwhere(left.open | right.open)
+    differ = np.argwhere(((left.table != right.table) | (left.table == NO_ANSWER)) & ~left.open & ~right.open)
+    measured: dict[str, Any] = {"disagreements": len(differ), "inputs": p * p, "open": len(doubt)}
+    wrong = first_difference(left, right)
+    if wrong:
+        sides = (right.table, left.table)
+        listed = [[a, b, *(_answer(int(table[a, b])) for table in sides)] for a, b in differ[:LISTED].tolist()]
+        return Result(claim, Refuted(wrong), measured={**measured, "wrong": listed})
+    if len(doubt):
+        a, b = doubt[0]
+        reason = f"no answer is certain on {len(doubt)} inputs, first a, b = {a}, {b}"
+        return Result(claim, Unknown(reason), (), {}, measured)
+    return Result(claim, Proved(EXHAUSTIVE), (), {"by": "exhaustive"}, measured)
+
+
+def unchanged(subject: Subject, sign: int, report: RoundingReport) -> Result:
+    """Float32, in any order of summation, gives the answer of exact arithmetic on every input."""
+    claim = on_pairs("rounding", len(report.answers), sign, net=subject.value)
+    measured = {
+        "margin": rounded(float(report.margins.min())),
+        "margin_over_bound": {"median": rounded(report.median), "smallest": rounded(report.smallest)},
+    }
+    if report.holds:
+        return Result(claim, Proved(ROUNDING), (), {"by": "running error"}, measured)
+    close = int((~(report.margins > report.bounds)).sum())
+    return Result(claim, Unknown(f"on {close} inputs the margin is within what float32 can lose"), (), {}, measured)
+
+
+def unchanged_student(student: FloatStudent) -> Result:
+    """The same of the student in floats, by one bound for all inputs."""
+    claim = on_pairs("rounding", student.p, student.sign, net=Subject.STUDENT.value)
+    bound, margin = student.bound, student.margin
+    if bound is None:
+        return Result(claim, Unknown("its values come near float32's largest"))
+    measured = {
+        "margin": rounded(float(margin)),
+        "margin_over_bound": {"median": None, "smallest": rounded(float(margin / bound))},
+    }
+    if margin > bound:
+        return Result(claim, Proved(ROUNDING), (), {"by": "running error"}, measured)
+    return Result(claim, Unknown("the smallest margin is within what float32 can lose"), (), {}, measured)
+
+
+def chain(answers: Sequence[Answers]) -> list[Result]:
+    """Each subject against the one before it."""
+    return [agree(left, right) for right, left in pairwise(answers)]
+
+
+def _answer(value: int) -> int | None:
+    return None if value == NO_ANSWER else value
