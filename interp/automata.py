@@ -60,18 +60,19 @@ def find_automaton(net: Recurrent, task: StreamTask, seed: int = 0) -> Automaton
     for gap in GAPS:
         closure = closed_under_pairs(net, states, gap / CELLS)
         if closure is None:
-            reason = f"on a grid of 1/{CELLS / gap:g} they are more than {MOST_POINTS}"
+            many = f"on a grid of 1/{CELLS / gap:g} there are more than {MOST_POINTS}"
+            reason = f"the states that the net reaches keep splitting; {many}"
             break
         clusters = linked(closure.points, gap)
         machine = transducer(closure, clusters, task)
         if machine is None:
-            reason = f"at a gap of 1/{1 / gap:g} their {len(clusters)} clusters do not determine the answers"
+            reason = f"the {len(clusters)} clusters of states at a gap of 1/{1 / gap:g} do not determine the answers"
             continue
         if any(machine.run(stream) != answers for stream, answers in zip(drawn.tolist(), said.tolist(), strict=True)):
-            reason = f"at a gap of 1/{1 / gap:g} their machine does not say what the net says"
+            reason = f"the clusters of states at a gap of 1/{1 / gap:g} make one that does not say what the net says"
             continue
         return compared(machine, task)
-    return Automaton(None, 0, None, f"No machine: the net's states do not fall into finitely many; {reason}.")
+    return Automaton(None, 0, None, f"No machine: {reason}.")
 
 
 def compared(machine: Machine, task: StreamTask) -> Automaton:

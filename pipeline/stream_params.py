@@ -26,7 +26,10 @@ class StreamNetParams(Params):
 
 
 class StreamTrainParams(Params):
-    """Budget and data, the same for every recipe; what evaluation tries is never what training is shown."""
+    """Budget and data, the same for every recipe.
+
+    What evaluation tries is drawn apart from what training is shown; short streams of few symbols recur.
+    """
 
     seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
     steps: PositiveInt = 400

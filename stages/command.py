@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 
@@ -9,7 +10,10 @@ from pipeline.errors import BAD_INPUT, UserError
 
 
 def run_stage(name: str, body: Callable[[], None]) -> None:
-    """Run the body of a stage and exit with its status."""
+    """Run the body of a stage and exit with its status; with --help print what its module says of it."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(inspect.getdoc(sys.modules[body.__module__]))
+        sys.exit(0)
     try:
         body()
     except UserError as error:

@@ -35,9 +35,11 @@ _EPILOG = """examples:
   python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
   python -m verify stream cycle-0008.safetensors --out proof       a recurrent net, for streams of every length
 
-exit status of prove: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error
+exit status of prove and stream: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error
 exit status of check: 0 accepted, 1 rejected, 64 bad usage
 """
+_STATUS = "exit status: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error"
+_OUT = "directory for program.py, certificate.json, obligations/; nothing is written without it"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,20 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(prog="python -m verify", description=_HELP, epilog=_EPILOG, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    prove = commands.add_parser("prove", help="prove or refute every link of the chain")
+    prove = commands.add_parser("prove", help="prove or refute every link of the chain", epilog=_STATUS)
     prove.add_argument("--student", type=Path, help="integer student, safetensors")
     prove.add_argument("--float-student", type=Path, help="the student before its weights were rounded, safetensors")
     prove.add_argument("--pruned", type=Path, help="snapshot of the pruned net, safetensors")
     prove.add_argument("--program", type=Path, help="program file; read off the student when left out")
     prove.add_argument("--trained", type=Path, help="snapshot of the trained net, safetensors")
-    prove.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
+    prove.add_argument("--out", type=Path, help=_OUT)
     prove.add_argument("--timeout", type=float, default=300.0, help="wall-clock seconds for the solver (300)")
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
     write.add_argument("--out", type=Path, required=True, help="Python file to write")
-    stream = commands.add_parser("stream", help="prove or refute a recurrent net for streams of every length")
+    every = "prove or refute a recurrent net for streams of every length"
+    stream = commands.add_parser("stream", help=every, description=f"{every[0].upper()}{every[1:]}.", epilog=_STATUS)
     stream.add_argument("net", type=Path, help="snapshot of the recurrent net, safetensors")
-    stream.add_argument("--out", type=Path, help="directory for program.py, certificate.json, obligations/")
+    stream.add_argument("--out", type=Path, help=_OUT)
     stream.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for the solver (60)")
     chain = commands.add_parser("chain", help="print the links of a certificate and its weakest")
     chain.add_argument("proof", type=Path, help="directory of a proof, or its certificate.json")

@@ -164,7 +164,7 @@ def prove(loaded: Loaded, budget: Budget, progress: Progress) -> list[Result]:
         results.append(prove_program(program, budget, progress))
         results.append(prove_student(net, program, results[0], budget, progress))
         links.append(Answers.of(net))
-        beside = [_compact(net, program, budget, progress), *_radius(net)]
+        beside = [_compact(net, program, budget, progress), *_radius(net, progress)]
     if loaded.student is not None:
         links.append(Answers.of(loaded.student))
         beside.append(unchanged_student(loaded.student))
@@ -189,9 +189,13 @@ def _compact(net: ExactNet, program: Program, budget: Budget, progress: Progress
     return Result(claim, found.verdict, found.outcomes, evidence, measured)
 
 
-def _radius(net: ExactNet) -> list[Result]:
-    """The smallest radius; no claim where the student is right nowhere."""
-    report = robustness(net)
+def _radius(net: ExactNet, progress: Progress) -> list[Result]:
+    """The smallest radius; no claim where the student is right nowhere, or its weights are too large for 64 bits."""
+    try:
+        report = robustness(net)
+    except UserError as error:
+        progress(f"no radius: {error}")
+        return []
     if not report.right:
         return []
     numerator = int(report.smallest.lower * (1 << BITS))

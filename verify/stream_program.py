@@ -8,7 +8,7 @@ from pipeline.tasks.streams import addition
 
 _TABLES = '''"""{title}
 
-Read off a trained net as a machine of {states} states; what the certificate beside it says is proved of these tables.
+Read off a trained net as a machine of {states}; what the certificate beside it says is proved of these tables.
 """
 
 import sys
@@ -30,41 +30,79 @@ _ADDER = '''
 def add(a, b):
     """The sum of two numerals, as a numeral. The least significant digits are read first."""
     if not a or not b or set(a + b) - set(DIGITS):
-        raise ValueError(f"a, b = {a!r}, {b!r}: numerals with the digits {DIGITS} are needed")
+        raise ValueError(f"a, b = {a!r}, {b!r}: give numerals with the digits {DIGITS}")
     places = max(len(a), len(b)) + 1  # one more, where a last carry comes out
     left, right = ([DIGITS.index(digit) for digit in reversed(x.rjust(places, "0"))] for x in (a, b))
     digits = [DIGITS[answer] for answer in run(zip(left, right))]
     return "".join(reversed(digits)).lstrip("0") or "0"
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python program.py A B")
-    try:
-        print(add(*sys.argv[1:]))
-    except ValueError as error:
-        sys.exit(str(error))
+def main(words):
+    """What is printed of two numerals."""
+    return add(*words) if len(words) == 2 else None
 '''
-_OTHER = """
+_OTHER = '''
+def pair(word):
+    """The pair (a, b) that an argument stands for."""
+    sides = word.split(",") if SYMBOLS[1] > 1 else [word, "0"]
+    if len(sides) != 2 or any(side not in map(str, range(n)) for side, n in zip(sides, SYMBOLS)):
+        raise ValueError(f"symbol = {word!r}: give {GIVE}")
+    return tuple(map(int, sides))
+
+
+def main(words):
+    """What is printed of a stream: the answer at every step."""
+    return " ".join(map(str, run([pair(word) for word in words]))) if words else None
+'''
+_END = """
+
 if __name__ == "__main__":
-    # Symbols as arguments: one number a step, or two with a comma between them, such as 3,4.
-    pairs = [tuple(map(int, f"{symbol},0".split(",")[:2])) for symbol in sys.argv[1:]]
-    print(*run(pairs))
+    if sys.argv[1:] == ["--help"]:
+        print(USAGE)
+        sys.exit(0)
+    try:
+        said = main(sys.argv[1:])
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(64)
+    if said is None:
+        print(USAGE, file=sys.stderr)
+        sys.exit(64)
+    print(said)
 """
 
 
 def render(machine: Machine, task: StreamTask) -> str:
     """Source of the program; equal machines give equal bytes."""
     adds = isinstance(task, addition.Task)
-    digits = "0123456789abcdef"[: task.n_left]
     tables = _TABLES.format(
-        title=f"Adds numbers of any length in base {task.n_left}." if adds else f"The task {task.key}, for any length.",
-        states=machine.n_states,
-        names=f'DIGITS = "{digits}"' if adds else f"SYMBOLS = ({task.n_left}, {task.n_right})",
+        title=f"Adds numbers of any length in base {task.n_left}." if adds else _title(task),
+        states=f"{machine.n_states} state{'s' if machine.n_states != 1 else ''}",
+        names=_numerals(task) if adds else _symbols(task),
         following=_render(machine.following),
         answers=_render(machine.answers),
     )
-    return tables + (_ADDER if adds else _OTHER)
+    return tables + (_ADDER if adds else _OTHER) + _END
+
+
+def _title(task: StreamTask) -> str:
+    """The task and its options in a sentence that a docstring can hold."""
+    options = ", ".join(f"{key} = {value}" for key, value in task.to_dict().items() if key != "name")
+    title = f"The task {task.name}{f' ({options})' if options else ''}, step by step."
+    return title.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _numerals(task: StreamTask) -> str:
+    digits = "0123456789abcdef"[: task.n_left]
+    return f'DIGITS = "{digits}"\nUSAGE = "usage: python program.py A B (numerals with the digits {digits})"'
+
+
+def _symbols(task: StreamTask) -> str:
+    """What an argument may be: one number where there is one right symbol, else two."""
+    left, right = f"from 0 to {task.n_left - 1}", f"from 0 to {task.n_right - 1}"
+    give, form = (f"a,b with a {left} and b {right}", "a,b") if task.n_right > 1 else (f"a number {left}", "a")
+    usage = f"usage: python program.py {form} {form} ... (for every step {give})"
+    return f'SYMBOLS = ({task.n_left}, {task.n_right})\nGIVE = "{give}"\nUSAGE = "{usage}"'
 
 
 def _render(table: Table) -> str:

@@ -54,7 +54,7 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
     results: list[Result] = []
     machine = invariant = None
     if not found:
-        reason = f"no machine: the {len(reached.states)} states that were reached do not fall into finitely many"
+        reason = f"no machine: the {len(reached.states)} states that were reached keep splitting"
         reference = task.machine()
         known = {"reference": reference.to_dict()} if reference is not None else {}
         results = [Result(on_streams("machine", task.key), Unknown(reason), measured=known)]

@@ -70,7 +70,7 @@ def timeline(run: Path, timeout: float, progress: Progress) -> list[Moment]:
         shares = {name: share for name, share in row.items() if "_" in name}
         states = None if proof.machine is None else proof.machine.minimised().n_states
         moments.append(Moment(int(row["cycle"]), int(row["taught"]), shares, proof.verdict, states))
-        progress(f"cycle {moments[-1].cycle}: {moments[-1].label}: {proof.verdict}")
+        progress(f"cycle {moments[-1].cycle}: behaviour {moments[-1].label}: {proof.verdict}")
     return moments
 
 

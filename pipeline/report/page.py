@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from html import escape
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from pipeline.report.figures import Figure, circuit, ladder, phases, spectra, tr
 from pipeline.report.headline import headline
 from pipeline.report.records import Record
 from pipeline.report.stream_records import StreamRecord
+from pipeline.report.stream_summary import STREAM_HEADERS, STREAM_NUMERIC
 from pipeline.report.summary import HEADERS, NUMERIC, Summary
 
+SOFT_HYPHEN = "\u00ad"
 STYLE = Path(__file__).with_name("page.css")
 
 SECTIONS = (
@@ -71,7 +73,7 @@ def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[Stream
         f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>{HATCH}<main>"
         f'<header><p class="name">Catapult</p>{heading(records, recurrent)}'
         f'<p class="lead">{escape(setting(records))}</p></header>\n'
-        f"{summary_table(summary)}<nav>{links}</nav>\n{sections}</main></body></html>\n"
+        f"{summary_table(summary)}{streams_table(summary)}<nav>{links}</nav>\n{sections}</main></body></html>\n"
     )
 
 
@@ -87,7 +89,7 @@ def setting(records: Sequence[Record]) -> str:
     tasks = ", ".join(dict.fromkeys(record.task for record in records))
     steps = " or ".join(str(n) for n in dict.fromkeys(record.steps for record in records))
     each = "each for" if len(records) > 1 else "for"
-    nets = {1: "One network", 2: "Two networks"}.get(len(records), f"{len(records)} networks")
+    nets = {1: "One transformer", 2: "Two transformers"}.get(len(records), f"{len(records)} transformers")
     budget = {(record.seed, record.steps, record.train_fraction, record.task) for record in records}
     same = " Same data, same seed, same budget." if len(records) > 1 and len(budget) == 1 else ""
     return f"{nets} trained on {first.train_fraction:.0%} of all pairs of {tasks}, {each} {steps} steps.{same}"
@@ -95,25 +97,44 @@ def setting(records: Sequence[Record]) -> str:
 
 def summary_table(summary: Summary) -> str:
     """The final table, the verdict spelled out."""
-    head = "".join(f"<th{css(i)}>{name}</th>" for i, name in enumerate(HEADERS))
-    rows = []
-    for row in summary.rows:
-        status, _, detail = row.verdict.partition(": ")
-        *cells, _ = row.cells()
-        shown = "".join(f'<td{css(i)} data-name="{HEADERS[i]}">{escape(cell)}</td>' for i, cell in enumerate(cells))
-        verdict = f"{proof.badge(status)} <span>{escape(detail)}</span>" if detail else proof.badge(status)
-        rows.append(f'<tr>{shown}<td class="verdict-cell" data-name="verdict">{verdict}</td></tr>')
-    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return (
-        f'<div class="scroll"><table class="final">{body}</table></div>'
-        "<p class='reading'>Test accuracy is measured on the pairs never shown in training; the transition is the "
+        final_table(HEADERS, NUMERIC, [(row.cells()[:-1], row.verdict) for row in summary.rows])
+        + "<p class='reading'>Test accuracy is measured on the pairs never shown in training; the transition is the "
         "first cycle of the final phase <i>algorithm</i>; parameters are those of the trained net and of the smallest "
         "net made from it; the verdict is on the whole chain from arithmetic to the trained net.</p>"
     )
 
 
-def css(column: int) -> str:
-    """The class attribute of a column of the final table."""
-    if column in NUMERIC:
+def streams_table(summary: Summary) -> str:
+    """The table of the recurrent nets under it."""
+    if not summary.streams:
+        return ""
+    rows = [(row.cells(), row.verdict) for row in summary.streams]
+    headers = [*(name.replace("- ", SOFT_HYPHEN) for name in STREAM_HEADERS), "verdict"]
+    return final_table(headers, STREAM_NUMERIC, rows) + (
+        "<p class='reading'>The recurrent nets: streams that are right at every place, random and hard ones, at the "
+        "shortest and the longest length tried; the cycle in which the proof first closes; the counterexamples that "
+        "the net was taught.</p>"
+    )
+
+
+def final_table(headers: Sequence[str], numeric: Set[int], rows: Sequence[tuple[Sequence[str], str]]) -> str:
+    """A row for each net, its cells and its verdict, which is the last of the headers."""
+    head = "".join(f"<th{css(i, numeric)}>{name}</th>" for i, name in enumerate(headers))
+    lines = []
+    for cells, said in rows:
+        status, _, detail = said.partition(": ")
+        shown = "".join(
+            f'<td{css(i, numeric)} data-name="{headers[i]}">{escape(cell)}</td>' for i, cell in enumerate(cells)
+        )
+        verdict = f"{proof.badge(status)} <span>{escape(detail)}</span>" if detail else proof.badge(status)
+        lines.append(f'<tr>{shown}<td class="verdict-cell" data-name="verdict">{verdict}</td></tr>')
+    body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll"><table class="final">{body}</table></div>'
+
+
+def css(column: int, numeric: Set[int]) -> str:
+    """The class attribute of a column of a final table."""
+    if column in numeric:
         return ' class="n"'
     return ' class="key"' if column in (0, 4) else ""

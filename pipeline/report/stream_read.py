@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.report.certificate import evidence, parse_claim, solvers, status_of, weakest
 from pipeline.report.read import parsed
-from pipeline.report.records import Certificate
+from pipeline.report.records import Certificate, Claim
 from pipeline.report.stream_records import Automaton, Edge, Moment, Point, StreamRecord
 
-"""The claim that is no link of the verdict: the net is proved in exact arithmetic."""
 XMLNS = ' xmlns="http://www.w3.org/2000/svg"'
 STAGE_OF = {
     "runs": "stream_train",
@@ -78,9 +79,10 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> StreamRecord:
 
 
 def task_name(task: dict[str, Any]) -> str:
-    """{"name": "addition", "base": 10} as "addition, base 10"."""
-    options = [f"{name} {value}" for name, value in task.items() if name != "name"]
-    return ", ".join([str(task["name"]), *options])
+    """{"name": "addition", "base": 10} as "addition in base 10"."""
+    base = f" in base {task['base']}" if "base" in task else ""
+    options = [f"{name} {value}" for name, value in task.items() if name not in ("name", "base")]
+    return ", ".join([f"{task['name']}{base}", *options])
 
 
 def optional_int(value: Any) -> int | None:
@@ -112,9 +114,21 @@ def parse_timeline(text: str) -> tuple[Moment, ...]:
     return moments
 
 
+def in_words(claim: Claim, task: dict[str, Any]) -> Claim:
+    """The claim as a reader says it: "addition in base 10" for the certificate's addition10."""
+    sentence = re.sub(rf"\b{re.escape(str(task['key']))}\b", lambda _: task_name(task["options"]), claim.sentence)
+    return replace(claim, sentence=sentence, reason=with_commas(claim.reason))
+
+
+def with_commas(reason: str) -> str:
+    """16600 states as 16,600 states."""
+    return re.sub(r"\b\d{4,}(?= states\b)", lambda found: f"{int(found[0]):,}", reason)
+
+
 def parse_stream_certificate(document: dict[str, Any], key: str, snapshot: str) -> Certificate:
     """The claims in order and the joint verdict, which is never better than the weakest link."""
-    claims, joint = tuple(parse_claim(claim) for claim in document["claims"]), document["verdict"]
+    claims = tuple(in_words(parse_claim(claim), document["task"]) for claim in document["claims"])
+    joint = document["verdict"]
     status = status_of(joint)
     if status == "Proved":
         status = weakest([claim.status for claim in claims])
@@ -123,7 +137,7 @@ def parse_stream_certificate(document: dict[str, Any], key: str, snapshot: str) 
     check = f"python verify/checker.py proofs/{key}/last/certificate.json --net {snapshot}"
     return Certificate(
         status=status,
-        verdict=status if status == "Proved" else f"{status}: {backing}",
+        verdict=status if status == "Proved" else f"{status}: {with_commas(backing)}",
         chain=f"{joint.get('method') or ''}, for streams of every length",
         claims=claims,
         hashes=tuple(sorted(files.items())),

@@ -14,6 +14,8 @@ from pipeline.report.stream_records import KINDS, StreamRecord
 from pipeline.report.svg import Scale, Svg
 
 HEIGHT, STRIP = 150.0, 18.0
+MINUS = "\u2212"
+REPLAYED = "<p>The stream was replayed in exact arithmetic and in float32.</p>"
 STRIPES = {"Proved": "bar-key", "Refuted": "bar-wrong", "Unknown": "bar"}
 
 
@@ -125,6 +127,7 @@ def machine(record: StreamRecord) -> str:
 def article(record: StreamRecord) -> str:
     """The verdict with its counterexample, the claims, and the command that checks them."""
     claims = "".join(claim_item(claim) for claim in record.certificate.claims)
+    replayed = REPLAYED if record.certificate.status == "Refuted" else ""
     source = "<p>No program was read off this net.</p>"
     if record.program is not None:
         lines = len(record.program.splitlines())
@@ -133,7 +136,7 @@ def article(record: StreamRecord) -> str:
             f'<pre class="source">{escape(record.program)}</pre></details>'
         )
     return (
-        f'<div class="proof">{verdict(record.certificate)}<ol class="claims">{claims}</ol>'
+        f'<div class="proof">{verdict(record.certificate)}{replayed}<ol class="claims">{claims}</ol>'
         f"{fingerprints(record.certificate)}<p>To check it again, from the root of the repository:</p>"
         f'<pre class="command"><span>{escape(record.certificate.check)}</span></pre>{source}</div>'
     )
@@ -146,12 +149,18 @@ def frontier(record: StreamRecord) -> str:
         return f"{title}<p>There is none: no student of this net closes.</p>"
     rows = "".join(
         f"<tr><td class='n'>{point.parameters:,}</td><td class='n'>{point.bits}</td><td class='n'>{point.units}</td>"
-        f"<td>{escape(point.grid)}</td><td>{badge(point.verdict)}</td><td>{'yes' if point.float32 else 'no'}</td></tr>"
+        f"<td>{power(point.grid)}</td><td>{badge(point.verdict)}</td><td>{'yes' if point.float32 else 'no'}</td></tr>"
         for point in record.frontier
     )
     numbers = "".join(f"<th class='n'>{name}</th>" for name in ("parameters", "bits", "units"))
     head = f"{numbers}<th>grid</th><th>verdict</th><th>in float32 too</th>"
     return f'{title}<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def power(grid: str) -> str:
+    """2^-3 with its exponent raised."""
+    base, _, exponent = grid.partition("^")
+    return f"{escape(base)}<sup>{escape(exponent.replace('-', MINUS))}</sup>" if exponent else escape(base)
 
 
 def sentence(record: StreamRecord) -> str:

@@ -18,7 +18,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from typing import Any, final
 
 import numpy as np
@@ -44,6 +44,11 @@ class StreamTask(ABC):
     @property
     def name(self) -> str:
         return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    def file(self) -> str:
+        """Where the task is written, for what is said of it."""
+        return f"{type(self).__module__.replace('.', '/')}.py"
 
     @property
     @abstractmethod
@@ -110,22 +115,36 @@ class StreamTask(ABC):
     @final
     def checked(self) -> StreamTask:
         """The task itself. Raises UserError where it does not keep to what a task is, as far as one can see."""
-        sizes = (self.n_left, self.n_right, self.n_answers)
+        try:
+            sizes = (self.n_left, self.n_right, self.n_answers)
+            hash(self.initial)
+        except Exception as error:  # the task's own code may raise anything
+            mend = "n_left, n_right and n_answers are numbers, and states are hashable"
+            raise UserError(f"{self.file}: {_said(error)}; {mend}") from None
         if any(type(size) is not int or not 1 <= size <= MOST_SYMBOLS for size in sizes) or self.n_answers < 2:
             given = f"task = {self.name}: n_left, n_right, n_answers = {sizes}"
             raise UserError(f"{given}: give whole numbers from 1 to {MOST_SYMBOLS}, and at least two answers")
 
         def step(state: Any, a: int, b: int) -> tuple[Any, int]:
-            after, answer = self.step(state, a, b)
+            try:
+                given = self.step(state, a, b)
+            except Exception as error:  # the task's own code may raise anything
+                mend = "give (next state, answer)"
+                raise UserError(f"{self.file}: step({state!r}, {a}, {b}) fails: {_said(error)}; {mend}") from None
+            if not isinstance(given, tuple) or len(given) != 2:
+                raise UserError(f"{self.file}: step({state!r}, {a}, {b}) = {given!r}: give (next state, answer)")
+            after, answer = given
+            try:
+                hash(after)
+            except TypeError:
+                call = f"{self.file}: step({state!r}, {a}, {b}) = {given!r}"
+                raise UserError(f"{call}: states are hashable: give a number or a tuple") from None
             if type(answer) is not int or not 0 <= answer < self.n_answers:
                 given = f"task = {self.name}: answer = {answer!r} to ({a}, {b}) in state {state!r}"
                 raise UserError(f"{given}: give a plain int from 0 to {self.n_answers - 1}")
             return after, answer
 
-        try:
-            explore(self.initial, step, self.n_left, self.n_right, LARGEST_MACHINE)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"task = {self.name}: its step fails: {error}; states are hashable") from None
+        explore(self.initial, step, self.n_left, self.n_right, LARGEST_MACHINE)
         return self
 
     def equation(self, stream: Sequence[Pair], got: Sequence[int | None]) -> str:
@@ -183,10 +202,43 @@ def stream_task(name: str, **options: Any) -> StreamTask:
     """The task of a name, such as addition with base=10; raises UserError for one that is not there."""
     if name not in known_streams():
         raise UserError(f"task = {name!r}: not in pipeline/tasks/streams; known: {', '.join(known_streams())}")
+    kind = _task_class(name)
+    known = {field.name: field.default is field.default_factory is MISSING for field in fields(kind) if field.init}
+    for option in sorted(options.keys() - known.keys()):
+        has = f"task = {name!r}: it has no option {option!r} (options: {', '.join(known) or 'none'})"
+        raise UserError(f"{has}; take it out with -S '~streaming.task.{option}'")
+    for option in (option for option, needed in known.items() if needed and option not in options):
+        raise UserError(f"task = {name!r}: it needs {option!r}; give it with -S '+streaming.task.{option}=...'")
     try:
-        return importlib.import_module(f"pipeline.tasks.streams.{name}").Task(**options).checked()
-    except TypeError as error:
-        raise UserError(f"task = {name!r} with {options}: {str(error).split(') ')[-1]}") from None
+        made = kind(**options)
+    except UserError:
+        raise
+    except Exception as error:  # the task's own code may raise anything
+        raise UserError(f"{_file(name)}: Task(**{options}) fails: {_said(error)}; mend the file") from None
+    return made.checked()
+
+
+def _task_class(name: str) -> type[Any]:
+    """The class `Task` of a file; raises UserError where the file has none."""
+    try:
+        module = importlib.import_module(f"pipeline.tasks.streams.{name}")
+    except Exception as error:  # the file is the user's, and may raise anything
+        raise UserError(f"{_file(name)}: cannot be imported: {_said(error)}; mend the file") from None
+    kind, mend = getattr(module, "Task", None), "add a frozen dataclass Task(StreamTask)"
+    if kind is None:
+        raise UserError(f"{_file(name)}: has no class `Task`: {mend}")
+    if not (isinstance(kind, type) and issubclass(kind, StreamTask) and is_dataclass(kind)):
+        raise UserError(f"{_file(name)}: its `Task` is no dataclass of StreamTask: {mend}")
+    return kind
+
+
+def _file(name: str) -> str:
+    return f"pipeline/tasks/streams/{name}.py"
+
+
+def _said(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def stream_task_from(description: Mapping[str, Any]) -> StreamTask:

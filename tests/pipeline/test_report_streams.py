@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.report import Summary, build, table
+from pipeline.report.stream_read import task_name
+from pipeline.report.streams import power
 from tests.pipeline.test_report import CATAPULT as MODULAR
 from tests.pipeline.test_report import WINS, Page, dump, make_run
 from tests.pipeline.test_report import proved as modular_claims
 
 STANDARD, CATAPULT = "addition-standard-s0", "addition-catapult-s0"
 EQUATION = "119 + 880 = 999, the net says 1999"
-NONE = "No machine: the net's states do not fall into finitely many."
+NONE = "No machine: the states that the net reaches keep splitting; on a grid of 1/64 there are more than 400."
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="3"><title>carry</title></circle></svg>\n'
 NAMES = ("random_4", "hard_4", "random_10", "hard_10", "random_200", "hard_200")
 RIGHT = (1, 1, 1, 1, 1, 1)
@@ -26,10 +29,16 @@ ALMOST = (1, 1, 1, 0.9, 1, 0.25)
 
 def claims(status: str) -> list[dict[str, Any]]:
     """The three claims, all of one status."""
-    kinds = ("machine equals task", "net equals machine", "float32 net equals machine")
-    verdict = {"verdict": status, "method": "induction"} if status == "Proved" else {"verdict": status, "reason": "why"}
+    kinds = {
+        "machine equals task": "the machine's answer is that of addition10",
+        "net equals machine": "always",
+        "float32 net equals machine": "always, in float32",
+    }
+    why = {"verdict": status, "reason": "no machine: the 16600 states do not fall into finitely many"}
+    verdict = {"verdict": status, "method": "induction"} if status == "Proved" else why
     return [
-        {"claim": {"kind": kind}, "measured": {}, "sentence": f"{kind}, always", "verdict": verdict} for kind in kinds
+        {"claim": {"kind": kind}, "measured": {}, "sentence": sentence, "verdict": verdict}
+        for kind, sentence in kinds.items()
     ]
 
 
@@ -55,6 +64,7 @@ def make_stream_run(root: Path, key: str, status: str, taught: int) -> None:
         "files": {"net": {"sha256": "e" * 64}} | ({"program": {"sha256": "d" * 64}} if status == "Proved" else {}),
         "net": {"parameters": 1100},
         "solver": {"name": "z3", "version": "5"},
+        "task": {"name": "addition", "base": 10, "key": "addition10", "n_left": 10, "n_right": 10, "n_answers": 10},
         "verdict": {"verdict": "Proved", "method": "task = machine = net"} if status == "Proved" else equation,
     }
     dump(root / "proofs" / key / "last" / "certificate.json", document)
@@ -99,7 +109,14 @@ def test_the_section_says_what_the_files_say(root: Path) -> None:
     assert "the proof closes never" in words
     assert "was shown 400 streams of 4 places and was taught 7 counterexamples; it ends proved" in words
     assert "has 143 parameters of 8 bits, 1,100 before" in words
-    assert "addition, base 10, is proved right at every length; the proof first closes in cycle 2." in words
+    assert "addition in base 10, is proved right at every length; the proof first closes in cycle 2." in words
+    assert "The machine's answer is that of addition in base 10." in words
+    assert "addition10" not in words
+    assert "the 16,600 states do not" in words
+    assert "One transformer trained on" in words
+    replayed = "The stream was replayed in exact arithmetic and in float32."
+    assert words.count(replayed) == 1
+    assert EQUATION in words.split(replayed)[0]
     assert "cycle-0003.safetensors --program proofs/addition-catapult-s0/last/program.py" in words
 
 
@@ -108,6 +125,43 @@ def test_random_and_hard_stand_in_columns_of_their_own(root: Path) -> None:
     text = (root / "report" / "index.html").read_text()
     assert "<tr><td>200</td><td class='n'>100%</td><td class='n'>25.0%</td><td class='n'>100%</td>" in text
     assert [f"<td>{length}</td>" in text for length in (4, 10, 200)] == [True] * 3
+
+
+def test_the_recurrent_nets_have_a_table_at_the_top(root: Path) -> None:
+    made(root)
+    text = (root / "report" / "index.html").read_text()
+    top = text.split("<nav>")[0]
+    row = top.split(f'data-name="net">{CATAPULT}</td>')[1].split("</tr>")[0]
+    said = re.findall(r'data-name="([^"]*)">([^<]*)<', row)
+    assert said[:4] == [(f"{kind}, {end}", "100%") for end in ("shortest", "longest") for kind in ("random", "hard")]
+    assert said[4:8] == [
+        ("proved in cycle", "2"),
+        ("counter\u00adexamples", "7"),
+        ("parameters before", "1,100"),
+        ("parameters after", "143"),
+    ]
+    assert "Proved" in row
+    refused = top.split(f'data-name="net">{STANDARD}</td>')[1].split("</tr>")[0]
+    assert "Refuted" in refused
+    assert EQUATION in refused
+
+
+def test_the_grid_is_a_power(root: Path) -> None:
+    made(root)
+    assert "<td>2<sup>\u22123</sup></td>" in (root / "report" / "index.html").read_text()
+    assert power("1") == "1"
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ({"name": "addition", "base": 3}, "addition in base 3"),
+        ({"name": "remainder", "base": 2, "modulus": 3}, "remainder in base 2, modulus 3"),
+        ({"name": "parity"}, "parity"),
+    ],
+)
+def test_a_task_in_words(task: dict[str, Any], words: str) -> None:
+    assert task_name(task) == words
 
 
 def test_the_page_loads_nothing_and_is_the_same_each_time(root: Path) -> None:
@@ -122,6 +176,7 @@ def test_without_streams_there_is_no_section(root: Path) -> None:
     summary = build([MODULAR], root, root / "report")
     page = Page((root / "report" / "index.html").read_text())
     assert "streams" not in {value for name, value in page.attributes if name == "id"}
+    assert "recurrent" not in " ".join(page.words)
     assert summary.streams == ()
 
 

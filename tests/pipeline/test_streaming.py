@@ -1,6 +1,8 @@
 """Streaming tasks against Python's integers, their machines, and the recurrent net by hand."""
 
+import importlib
 import random
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from pipeline.errors import UserError
 from pipeline.nets import Recurrent, RecurrentConfig
 from pipeline.stream_runs import StreamSnapshot, load_stream_snapshot, save_stream_snapshot
+from pipeline.tasks import streams
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask, evaluation_sets, known_streams, stream_task, stream_task_from
 from pipeline.tasks.streams.addition import value
@@ -112,7 +115,9 @@ class Constant(StreamTask):
     [
         (lambda: stream_task("addition", base=1), "base = 1: give a whole number from 2 to 16"),
         (lambda: stream_task("multiplication"), "known: addition, parentheses, parity, remainder"),
-        (lambda: stream_task("addition", bass=10), "bass"),
+        (lambda: stream_task("addition", bass=10), r"no option 'bass' \(options: base\); take it out"),
+        (lambda: stream_task("parity", base=10), r"'parity': it has no option 'base' \(options: none\)"),
+        (lambda: stream_task("parity", base=10), r"take it out with -S '~streaming\.task\.base'"),
         (lambda: stream_task("remainder", base=2.0), "whole numbers from 2 to 16"),
         (lambda: stream_task_from([]), "give a name and its options"),  # type: ignore[arg-type]
         (lambda: Constant(1).checked(), "at least two answers"),
@@ -127,6 +132,63 @@ class Constant(StreamTask):
 def test_bad_input_is_one_line(make: object, says: str) -> None:
     with pytest.raises(UserError, match=says):
         make()  # type: ignore[operator]
+
+
+HEAD = "from dataclasses import dataclass\nfrom pipeline.tasks.streaming import StreamTask\n"
+CLASS = HEAD + "@dataclass(frozen=True)\nclass Task(StreamTask):\n    n_left = 2\n    n_right = 1\n    n_answers = 2\n"
+STEP = CLASS + "    def step(self, state, a, b):\n        "
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            STEP + "return [][0]",
+            ": step(0, 0, 0) fails: IndexError: list index out of range; give (next state, answer)",
+        ),
+        (STEP + "return a // a, 0", ": step(0, 0, 0) fails: ZeroDivisionError: "),
+        (STEP + "raise KeyError('two\\nlines')", ": step(0, 0, 0) fails: KeyError: "),
+        (STEP + "return 1 // (1 - a), 0", ": step(0, 1, 0) fails: ZeroDivisionError: "),
+        (STEP + "return 0", ": step(0, 0, 0) = 0: give (next state, answer)"),
+        (STEP + "return 0, 0, 0", ": step(0, 0, 0) = (0, 0, 0): give (next state, answer)"),
+        (STEP + "return [], 0", ": step(0, 0, 0) = ([], 0): states are hashable: give a number or a tuple"),
+        ("", ": has no class `Task`: add a frozen dataclass Task(StreamTask)"),
+        ("Task = 3", ": its `Task` is no dataclass of StreamTask: add a frozen dataclass Task(StreamTask)"),
+        ("class Task:\n    pass", ": its `Task` is no dataclass of StreamTask: add"),
+        (HEAD + "class Task(StreamTask):\n    pass", ": its `Task` is no dataclass of StreamTask: add"),
+        (CLASS, ": Task(**{}) fails: TypeError: Can't instantiate abstract class Task"),
+        ("def f(:", ": cannot be imported: SyntaxError: invalid syntax"),
+        ("import no_such_module", ": cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0", ": cannot be imported: ZeroDivisionError: division by zero; mend the file"),
+        (CLASS + "    initial = []\n" + STEP.removeprefix(CLASS) + "return 0, 0", ": TypeError: unhashable"),
+        (STEP + "return 0, 0\n    @property\n    def n_left(self): return self.base", ": AttributeError: "),
+        (STEP + "return 0, 0\n    def __post_init__(self): [][0]", ": Task(**{}) fails: IndexError: "),
+    ],
+)
+def test_a_broken_file_is_one_line_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    place(tmp_path, monkeypatch, text)
+    with pytest.raises(UserError) as caught:
+        stream_task("tried")
+    assert str(caught.value).startswith("pipeline/tasks/streams/tried.py" + says)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_a_task_with_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place(tmp_path, monkeypatch, CLASS + "    start: int\n" + STEP.removeprefix(CLASS) + "return state, state")
+    assert stream_task("tried", start=1).to_dict() == {"name": "tried", "start": 1}
+    with pytest.raises(UserError, match=r"it needs 'start'; give it with -S '\+streaming\.task\.start=\.\.\.'"):
+        stream_task("tried")
+
+
+def place(directory: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A file tried.py among the tasks, for one test."""
+    (directory / "tried.py").write_text(text)
+    monkeypatch.setattr(streams, "__path__", [str(directory)])
+    monkeypatch.delitem(sys.modules, "pipeline.tasks.streams.tried", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    importlib.invalidate_caches()
 
 
 def test_evaluation_goes_beyond_the_training_length_on_both_kinds() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import BAD_INPUT
+
 ROOT = Path(__file__).parents[2]
 PARTS = (
     "pipeline",
@@ -159,7 +161,7 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
     finally:
         (checkout / "params.yaml").write_text(before)
     for stage in ("train", "interp", "compress", "verify"):
-        output = run(checkout, sys.executable, "-m", f"stages.{stage}", "nonsense", status=2)
+        output = run(checkout, sys.executable, "-m", f"stages.{stage}", "nonsense", status=BAD_INPUT)
         assert "recipe = 'nonsense'" in output
         assert output.count("\n") == 1
 

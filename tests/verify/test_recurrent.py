@@ -1,16 +1,20 @@
 """The proofs for all lengths: hand-built nets are proved, broken ones are not, and bounds hold where they say."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from pipeline.errors import UserError
 from pipeline.tasks.machine import Machine
-from pipeline.tasks.streaming import stream_task
+from pipeline.tasks.streaming import StreamTask, stream_task
 from tests.verify.streams import adder, parity, write_net
 from verify import stream_checker
 from verify.bounds import GRID_BITS, Box, Layer, rounding
@@ -29,10 +33,14 @@ ONE = 1 << GRID_BITS
 ADDITION = stream_task("addition", base=10)
 
 
-def machine_of_addition() -> Machine:
-    machine = ADDITION.machine()
+def machine_of(task: StreamTask) -> Machine:
+    machine = task.machine()
     assert machine is not None
     return machine
+
+
+def machine_of_addition() -> Machine:
+    return machine_of(ADDITION)
 
 
 def budget() -> Budget:
@@ -260,18 +268,79 @@ def test_a_net_without_a_finite_memory_yields_no_machine(tmp_path: Path) -> None
     assert isinstance(prove_stream(net, budget()).verdict, Refuted)
 
 
-def test_the_program_runs_on_its_own(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(render(machine_of_addition(), ADDITION))
-    a, b = "9" * 200, "7" * 150
+def program(directory: Path, task: StreamTask) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program of a task's machine, to be run with arguments."""
+    path = directory / "program.py"
+    path.write_text(render(machine_of(task), task))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-I", str(program), *arguments], capture_output=True, text=True)
+        return subprocess.run([sys.executable, "-I", str(path), *arguments], capture_output=True, text=True)
 
+    return run
+
+
+@dataclass(frozen=True)
+class Difference(StreamTask):
+    """a - b place by place, least significant first, the state the borrow."""
+
+    base: int = 10
+    n_left: ClassVar[int] = 10  # type: ignore[misc]
+    n_right: ClassVar[int] = 10  # type: ignore[misc]
+    n_answers: ClassVar[int] = 10  # type: ignore[misc]
+
+    def step(self, state: int, a: int, b: int) -> tuple[int, int]:
+        left = a - b - state
+        return int(left < 0), left % 10
+
+
+def test_the_program_runs_on_its_own(tmp_path: Path) -> None:
+    run = program(tmp_path, ADDITION)
+    a, b = "9" * 200, "7" * 150
     assert run(a, b).stdout == f"{int(a) + int(b)}\n"
     assert run("0", "0").stdout == "0\n"
-    assert run("12", "x").returncode == 1
-    assert "Traceback" not in run("12", "").stderr
+    assert run("--help").stdout == "usage: python program.py A B (numerals with the digits 0123456789)\n"
+    assert run("--help").returncode == 0
+    for wrong in ((), ("1",), ("1", "2", "3"), ("12", "x"), ("12", "")):
+        done = run(*wrong)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
+    assert run("12", "x").stderr == "a, b = '12', 'x': give numerals with the digits 0123456789\n"
+
+
+def test_the_program_of_another_task_runs_on_its_own(tmp_path: Path) -> None:
+    run = program(tmp_path, stream_task("parity"))
+    assert run("1", "0", "1", "1").stdout == "1 1 0 1\n"
+    assert run("--help").stdout == "usage: python program.py a a ... (for every step a number from 0 to 1)\n"
+    assert run("--help").returncode == 0
+    for wrong in ((), ("2",), ("-1",), ("1,0",), ("x",), ("",), ("1", "9" * 9999), ("\n",)):
+        done = run(*wrong)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
+    assert run("1", "2").stderr == "symbol = '2': give a number from 0 to 1\n"
+    assert run().stderr == run("--help").stdout
+
+
+def test_the_program_of_a_task_with_two_columns_reads_pairs(tmp_path: Path) -> None:
+    run = program(tmp_path, Difference())
+    assert run("3,4", "0,0", "9,2").stdout == "9 9 6\n"
+    assert "python program.py a,b a,b ... (for every step a,b with a from 0 to 9 and b from 0 to 9)" in run().stderr
+    for wrong in ("3", "3,4,5", "3,", "10,0", "0;1"):
+        assert (run(wrong).returncode, run(wrong).stdout) == (64, "")
+    assert run("0,12").stderr == "symbol = '0,12': give a,b with a from 0 to 9 and b from 0 to 9\n"
+
+
+def test_the_program_says_its_task_with_its_options() -> None:
+    text = render(machine_of(Difference()), Difference())
+    assert text.startswith('"""The task test_recurrent (base = 10), step by step.\n')
+    assert text == render(machine_of(Difference()), Difference())
+    quoted = Difference(base='""" + 1')  # type: ignore[arg-type]
+    tree = ast.parse(render(machine_of(Difference()), quoted))
+    assert ast.get_docstring(tree, clean=False).startswith('The task test_recurrent (base = """ + 1), step by step.')  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("task", [ADDITION, stream_task("parity"), stream_task("remainder", base=10, modulus=7)])
+def test_the_checker_reads_the_program(task: StreamTask) -> None:
+    machine = machine_of(task)
+    tables = [machine.to_dict()["following"], machine.to_dict()["answers"]]
+    assert "its tables are the machine's" in stream_checker.check_program(render(machine, task).encode(), tables)
 
 
 @pytest.mark.parametrize(

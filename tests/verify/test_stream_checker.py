@@ -160,3 +160,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "verdict: Proved (task = machine = net, in exact arithmetic and in float32)" in capsys.readouterr().out
     assert main(["stream", str(tmp_path / "none")]) == 64
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["prove", "stream"])
+def test_help_names_the_exit_statuses_and_what_is_written(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exit status: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input" in said
+    assert "nothing is written without it" in said
+
+
+def test_without_a_directory_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = write_net(tmp_path / "net.safetensors", adder(3), ADDITION)
+    monkeypatch.chdir(tmp_path)
+    assert main(["stream", str(net)]) == 0
+    assert list(tmp_path.iterdir()) == [net]

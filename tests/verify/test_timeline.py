@@ -41,6 +41,8 @@ def test_the_timeline_says_when_the_proof_first_closes(tmp_path: Path) -> None:
     said: list[str] = []
     moments = timeline(tmp_path, 30, said.append)
     assert [moment.label for moment in moments] == ["none", "proved", "proved"]
+    assert said[0].startswith("cycle 0: behaviour none: Refuted: ")
+    assert said[1].startswith("cycle 1: behaviour proved: Proved (")
     assert first_proved(moments) == 1
     assert first_proved(moments[:1]) is None
     assert to_csv(moments).splitlines()[1].startswith("0,none,Refuted")
