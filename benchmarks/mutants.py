@@ -1,8 +1,8 @@
 """Mutants of certificates, of the files they name and of what they say, for `benchmarks.soundness`.
 
-A mutant of a file is forged: its hash and its description replace the old ones in the certificate, so that only an evaluation
-finds it out. A mutant of what is said is made consistent where it can be: sentences, methods and the verdict on all of
-it are said again as the format wants them.
+A mutant of a file is forged: its hash and its description replace the old ones in the certificate, so that only an
+evaluation finds it out. A mutant of what is said is made consistent where it can be: sentences, methods and the verdict
+on all of it are said again as the format wants them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -184,7 +185,11 @@ def program(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     source = base.files["program"].decode()
     low, high = pick(rng, [m.span() for m in re.finditer(r"-?\b\d+\b|%|\+|max\b|scores\b", source)])
     old = source[low:high]
-    new = str(int(old) + int(pick(rng, (-1, 1, 10)))) if old.lstrip("-").isdigit() else {"%": "//", "+": "-"}.get(old, "min")
+    new = (
+        str(int(old) + int(pick(rng, (-1, 1, 10))))
+        if old.lstrip("-").isdigit()
+        else {"%": "//", "+": "-"}.get(old, "min")
+    )
     return replace(Mutant.of(base), files={"program": (source[:low] + new + source[high:]).encode()})
 
 
@@ -231,7 +236,9 @@ def _whole(text: dict[str, Any]) -> dict[str, Any]:
         by[entry["verdict"]["verdict"]].append(entry["verdict"])
     if text["task"]["kind"] == "stream":
         refuted = text["verdict"]["verdict"] == "Refuted"
-        return text["verdict"] if refuted else by["Unknown"][0] if by["Unknown"] else {"method": done, "verdict": "Proved"}
+        return (
+            text["verdict"] if refuted else by["Unknown"][0] if by["Unknown"] else {"method": done, "verdict": "Proved"}
+        )
     return next((by[said][0] for said in ("Refuted", "Unknown") if by[said]), {"method": done, "verdict": "Proved"})
 
 
@@ -248,7 +255,9 @@ def specification(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     else:
         name = pick(rng, ("options", "n_left", "n_right", "n_answers", "key"))
         if name == "options":
-            task["options"] = pick(rng, ({"base": 4, "name": "addition"}, {"base": 2, "name": "addition"}, {"name": "parity"}))
+            task["options"] = pick(
+                rng, ({"base": 4, "name": "addition"}, {"base": 2, "name": "addition"}, {"name": "parity"})
+            )
             task["key"] = task["options"]["name"] + str(task["options"].get("base", ""))
         elif name == "key":
             task["key"] += "0"
@@ -294,7 +303,11 @@ def _prove(text: dict[str, Any], entry: dict[str, Any]) -> None:
     if kind == "machine":
         known = entry["measured"]
         carries = [0, 1] if text["task"]["options"]["name"] == "addition" else None
-        entry["evidence"] = {"by": "induction", "carries": carries, **{k: known.get(k) for k in ("machine", "reference")}}
+        entry["evidence"] = {
+            "by": "induction",
+            "carries": carries,
+            **{k: known.get(k) for k in ("machine", "reference")},
+        }
     entry["obligations"] = [o for o in entry["obligations"] if o["result"] == "unsat"]
     entry["verdict"] = {"method": METHODS[kind], "verdict": "Proved"}
 
@@ -311,10 +324,8 @@ def claim(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
         said["kind"] = pick(rng, METHODS)
     else:
         said[key] = pick(rng, ("arithmetic", *ORDER, "net"))
-    try:
+    with suppress(KeyError, ValueError):
         say_again(mutant.text)
-    except (KeyError, ValueError):
-        pass
     return mutant
 
 
@@ -349,10 +360,8 @@ def listed(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     else:
         some[i] = copy.deepcopy(some[j])
     if rng.integers(2):
-        try:
+        with suppress(KeyError, ValueError, TypeError, IndexError):
             say_again(mutant.text)
-        except (KeyError, ValueError, TypeError, IndexError):
-            pass
     return mutant
 
 
@@ -426,7 +435,7 @@ def types(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
 
 
 def damaged(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
-    """The text of the certificate: cut, a byte flipped, a key twice, huge exponents, NaN, deep nesting, a mark before it."""
+    """Its text: cut, a byte flipped, a key twice, huge exponents, NaN, deep nesting, a mark before it."""
     raw = json.dumps(base.text, sort_keys=True)
     i = int(rng.integers(len(raw)))
     key = pick(rng, list(base.text))

@@ -46,7 +46,7 @@ def measure(path: Path, sample: int, seconds: float) -> Measured:
         if attack.got == (a + net.sign * b) % net.p or attack.size != report.at(a, b).upper:
             raise AssertionError(f"a, b = {a}, {b}: the attack does not replay")
     took = time.process_time() - began
-    print(f"{name}: {report.verdict}, {len(attacked)} attacks replayed, {took:.1f} s: {report.sentence}")
+    print(f"{name}: {report.verdict}, {len(attacked)} attacks replayed, {took:.1f} s")
     began, space = time.process_time(), fourier_subspace(net, net.offset.size // 2)
     shared = {(a, b): coupled_radius(net, space, a, b, 0) for a, b in right}
     took, open_pairs = time.process_time() - began, [pair for pair, found in shared.items() if _gap(found) > OPEN]

@@ -30,7 +30,6 @@ from verify.float_student import load_float_student
 from verify.machine_proof import difference
 from verify.real_net import load_real_net
 from verify.recurrent_net import RecurrentNet, load_recurrent
-from verify.robust import robustness
 
 Table = tuple[tuple[int | None, ...], ...]
 BITS = 200
@@ -38,8 +37,11 @@ NODES, LONG, STREAMS = 40, 16, 2
 ORDERS = 2
 
 
-def falsehoods(text: Mapping[str, Any], paths: Sequence[Path]) -> list[str]:
-    """What a certificate says of these files that is not so; of a file that is not among them it says nothing."""
+def falsehoods(text: Mapping[str, Any], paths: Sequence[Path], trusting: bool = False) -> list[str]:
+    """What a certificate says of these files that is not so; of a file that is not among them it says nothing.
+
+    `trusting`: the reference machine of a task is the one in the certificate, where there is one.
+    """
     given = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in paths}
     known = {subject: given.get(entry["sha256"]) for subject, entry in text["files"].items()}
     files = {subject: path for subject, path in known.items() if path is not None}
@@ -48,27 +50,33 @@ def falsehoods(text: Mapping[str, Any], paths: Sequence[Path]) -> list[str]:
         claim, said = entry["claim"], entry["verdict"]["verdict"]
         if said == "Unknown" or not _subjects(claim) <= {*files, "arithmetic"}:
             continue
-        wrong = _on_pairs(text, files, entry) if text["task"]["kind"] == "pairs" else _on_streams(text, files, entry)
+        wrong = (
+            _on_pairs(text, files, entry)
+            if text["task"]["kind"] == "pairs"
+            else _on_streams(text, files, entry, trusting)
+        )
         found += [f"{claim}: {wrong}"] if wrong else []
     if complete and text["verdict"]["verdict"] != "Unknown":
-        wrong = _whole(text, files)
+        wrong = _whole(text, files, trusting)
         found += [f"the verdict on all: {wrong}"] if wrong else []
     return found
 
 
 def _subjects(claim: Mapping[str, Any]) -> set[str]:
     streams = {"machine": set[str](), "invariant": {"net"}, "invariant rounding": {"net"}}
-    return {claim["left"], claim["right"]} if claim["kind"] == "equals" else streams.get(claim["kind"], {claim.get("net")})
+    return (
+        {claim["left"], claim["right"]} if claim["kind"] == "equals" else streams.get(claim["kind"], {claim.get("net")})
+    )
 
 
-def _whole(text: Mapping[str, Any], files: Mapping[str, Path]) -> str:
+def _whole(text: Mapping[str, Any], files: Mapping[str, Path], trusting: bool) -> str:
     """A Proved whole needs every link of the chain, a Refuted one a counterexample that is one."""
     proved = {json.dumps(e["claim"], sort_keys=True) for e in text["claims"] if e["verdict"]["verdict"] == "Proved"}
     refuted = text["verdict"]["verdict"] == "Refuted"
     if text["task"]["kind"] == "stream":
         if refuted:
-            task, net = _task(text), load_recurrent(files["net"])
-            return _stream_counterexample(text["verdict"]["counterexample"], task, net.exact.run)
+            right, net = _reference(text, trusting), load_recurrent(files["net"])
+            return _stream_counterexample(text["verdict"]["counterexample"], right, net.exact.run)
         needed = [{"kind": kind} for kind in ("machine", "invariant", "invariant rounding")]
     else:
         if refuted:
@@ -109,9 +117,8 @@ def _on_pairs(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mapping
             return f"wrong at {wrong[0]}"
         return "" if claim["kind"] == "equals" else _residuals(entry["evidence"], files[claim["net"]], p, sign)
     if claim["kind"] == "radius":
-        report = robustness(load_exact_net(files[claim["net"]]))
-        held = Fraction(claim["numerator"], 2 ** claim["bits"]) <= report.smallest.lower
-        return "" if held and claim["right"] == report.right else "a smaller radius, or another count"
+        count, unsafe = _radius(files[claim["net"]].read_bytes(), sign, claim["numerator"], claim["bits"])
+        return "" if not unsafe and claim["right"] == count else f"right on {count} inputs, {unsafe} can change"
     return _in_random_orders(claim["net"], files[claim["net"]], left)
 
 
@@ -146,6 +153,26 @@ def _by_running(source: str) -> Table:
     program: dict[str, Any] = {"__name__": "program"}
     exec(compile(source, "program.py", "exec"), program)
     return tuple(tuple(program["answer"](a, b) for b in range(program["P"])) for a in range(program["P"]))
+
+
+@lru_cache(4096)
+def _radius(data: bytes, sign: int, numerator: int, bits: int) -> tuple[int, int]:
+    """On how many inputs an integer student is right, and on how many of these a change within the radius changes that.
+
+    Pre-activations move by up to 2r each, apart from one another: the least lead over a rival is taken unit by unit.
+    """
+    w = {name: np.vectorize(int, otypes=[object])(tensor) for name, tensor in load(data).items()}
+    votes, base = w["mix"] @ w["readout"], w["offset"] @ w["readout"] * 2**bits
+    left, right, p = w["left"], w.get("right", w["left"]), len(w["left"])
+    count = unsafe = 0
+    for a, b in product(range(p), repeat=2):
+        s, before = (a + sign * b) % p, ((left[a] + right[b]) * 2**bits)[:, None]
+        ahead, least = votes[:, [s]] - votes, []
+        for reach in (0, 2 * numerator):
+            moved = np.where(ahead > 0, np.maximum(before - reach, 0), np.maximum(before + reach, 0))
+            least.append(np.delete((ahead * moved).sum(0) + base[s] - base, s).min())
+        count, unsafe = count + (least[0] > 0), unsafe + (least[0] > 0 >= least[1])
+    return count, unsafe
 
 
 def _student(header: Mapping[str, str], tensors: Mapping[str, Any]) -> Table:
@@ -232,7 +259,16 @@ def _machine(entry: Mapping[str, Any]) -> Machine:
     return Machine(*(tuple(tuple(tuple(row) for row in rows) for rows in table) for table in tables))
 
 
-def _on_streams(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mapping[str, Any]) -> str:
+def _reference(text: Mapping[str, Any], trusting: bool) -> Machine:
+    """Of a task that has one."""
+    of = next(entry for entry in text["claims"] if entry["claim"] == {"kind": "machine"})
+    said = (of["evidence"] or of["measured"]).get("reference")
+    machine = _machine(said) if trusting and said is not None else _task(text).machine()
+    assert machine is not None
+    return machine
+
+
+def _on_streams(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mapping[str, Any], trusting: bool) -> str:
     task, kind = _task(text), entry["claim"]["kind"]
     stated = (text["task"]["key"], *(text["task"][name] for name in ("n_left", "n_right", "n_answers")))
     if (task.key, task.n_left, task.n_right, task.n_answers) != stated:
@@ -241,20 +277,19 @@ def _on_streams(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mappi
         return "another sentence"
     if entry["verdict"]["verdict"] == "Refuted":
         of = _machine(entry["measured"]["machine"])
-        return _stream_counterexample(entry["verdict"]["counterexample"], task, of.run)
+        return _stream_counterexample(entry["verdict"]["counterexample"], _reference(text, trusting), of.run)
     machine = _machine(entry["evidence"]["machine"])
     if kind == "machine":
-        reference = task.machine()
-        word = None if reference is None else difference(machine, reference)
-        return "" if reference is not None and word is None else f"the machine errs on {word}"
+        word = difference(machine, _reference(text, trusting))
+        return "" if word is None else f"the machine errs on {word}"
     data, evidence = files["net"].read_bytes(), entry["evidence"]
     wrong = _first_wrong(files["net"], data, machine, kind == "invariant rounding")
     return wrong or _region(files["net"], data, machine, json.dumps(evidence["regions"]), evidence["grid_bits"])
 
 
-def _stream_counterexample(said: Mapping[str, Any], task: StreamTask, run: Any) -> str:
+def _stream_counterexample(said: Mapping[str, Any], reference: Machine, run: Any) -> str:
     stream = tuple((a, b) for a, b in said["stream"])
-    expected, got = task.reference(stream), list(run(stream))
+    expected, got = reference.run(stream), list(run(stream))
     return "" if expected != got and [said["expected"], said["got"]] == [expected, got] else "no counterexample"
 
 

@@ -211,7 +211,7 @@ def float32_sum(terms, weights, sizes, errors, bias, shift):
     return total + error, error
 
 
-OVERFLOW = 1 << 40  # sums below this are far from float32's overflow
+OVERFLOW, GUARD = 1 << 40, 40  # sums below this are far from float32's overflow
 
 # --- programs, whose every byte but the tables is known
 
@@ -221,10 +221,10 @@ LITERALS = re.compile(
     rf"P = ([1-9][0-9]{{0,3}})\nSIGN = (-?1)\nFREQUENCIES = {TUPLE}\nAMPLITUDES = {TUPLE}\nCOSINE = {TUPLE}\n"
 )
 ALGORITHM = "5c88e2ad220ce2932f65a1adb95125517b63f1b33adf7311475943a53fd38aea"
-TITLE = re.compile(r'"""[ !#-\[\]-~\n]*"""\n\nimport sys\n\n')
-RUNS = {
-    True: "ADDER",
-    False: "OTHER",
+HEAD = re.compile(r'"""(?:[ !#-\[\]-~\n]|\\["\\])*"""\n\nimport sys\n\n(.*)\n((?:(?:GIVE|USAGE) = "[ !#-\[\]-~]*"\n)*)')
+RUNS = {  # what follows the tables of a program on streams; True: of addition
+    True: "5080336f98f382134911e92e6c50e27541b03de65f5ca8eae71844623f2e1ca7",
+    False: "4dab629dab79da4829a4089465d28a5d9e652ff54fe99ba28ec63391aaa9e41d",
 }
 
 
@@ -250,15 +250,15 @@ def check_stream_program(data, machine, n_left, n_right, adds):
 
     def render(table):
         rows = [
-            ",\n        ".join(f"({row[0]},)" if len(row) == 1 else str(tuple(row)) for row in rows) for rows in table
+            "".join(f"        ({', '.join(map(str, row))}{',' * (len(row) == 1)}),\n" for row in rows) for rows in table
         ]
-        return "(\n" + "".join(f"    (\n        {text},\n    ),\n" for text in rows) + ")"
+        return "(\n" + "".join(f"    (\n{text}    ),\n" for text in rows) + ")\n"
 
+    head, found, rest = data.decode().partition(f"FOLLOWING = {render(machine[0])}ANSWERS = {render(machine[1])}")
+    need(found and sha256(rest.encode()) == RUNS[adds], "program: not the known code with the machine's tables")
     symbols = f'DIGITS = "{"0123456789abcdef"[:n_left]}"' if adds else f"SYMBOLS = ({n_left}, {n_right})"
-    tables = f"{symbols}\nFOLLOWING = {render(machine[0])}\nANSWERS = {render(machine[1])}\n"
-    title, found, rest = data.decode().partition(tables)
-    need(found and TITLE.fullmatch(title), "program: its tables are not the machine's")
-    need(sha256(rest.encode()) == RUNS[adds], "program: not the code that is known")
+    known = HEAD.fullmatch(head)
+    need(known and known[1] == symbols, "program: its first lines")
 
 
 # --- students: logits = readout^T (offset + mix^T relu(left[a] + right[b])), exactly
@@ -332,20 +332,23 @@ class Student:
 
     def unchanged(self):
         """Whether every lead is above what float32 can change in two logits: hidden, features, logits in turn."""
-        ends = zip(zip(*self.left, strict=True), zip(*self.right, strict=True), strict=True)
-        found, k = [(max(max(x) + max(y), 0), up(max(max(x) + max(y), 0), 24)) for x, y in ends], self.k
-        found = [(size + error, error) for size, error in found]
-        for step, table, bias in ((2, self.mix, [abs(o) << k for o in self.offset]), (3, self.readout, [0] * self.p)):
-            sums, terms = zip(zip(*table, strict=True), bias, strict=True), len(table) + (step == 2)
-            found = [float32_sum(terms, w, *zip(*found, strict=True), o, step * k) for w, o in sums]
-            if max(found)[0] >= OVERFLOW << step * k:
+        ends, found = zip(zip(*self.left, strict=True), zip(*self.right, strict=True), strict=True), []
+        for left, right in ends:
+            size = max(max(left) + max(right), 0) << GUARD
+            found.append((size + up(size, 24), up(size, 24)))
+        shift = self.k + GUARD
+        for table, bias in ((self.mix, self.offset), (self.readout, [0] * self.p)):
+            sums, terms = zip(zip(*table, strict=True), bias, strict=True), len(table) + (bias is self.offset)
+            found = [float32_sum(terms, w, *zip(*found, strict=True), abs(o) << shift, shift + self.k) for w, o in sums]
+            shift += self.k
+            if max(found)[0] >= OVERFLOW << shift:
                 return False
-        return self.least > 2 * max(error for _, error in found)
+        return self.least << GUARD > 2 * max(error for _, error in found)
 
 
 # --- compact proofs: features near S_k e_k(s), read-outs near R_k e_k(c), e_k(x) = (cos, sin)(2 pi k x / p)
 
-BITS, GUARD = 40, 40
+BITS = 40
 
 
 def check_compact(net, evidence):
@@ -957,6 +960,7 @@ class Recurrent:
         steps = {(q, a, b): (how, tree) for q, a, b, how, tree in evidence["steps"]}
         every = {(q, a, b) for q, rows in enumerate(following) for a, row in enumerate(rows) for b in range(len(row))}
         need(len(steps) == len(evidence["steps"]) and set(steps) == every, "steps: not each of them once")
+        need(all(type(v) is int for step in steps for v in step), "steps: no whole numbers")
         for how, tree in steps.values():
             need(how in ("bounds", "z3") and re.fullmatch(r"[.0-9a-z]{1,2047}", tree), f"steps: {how!r}, {tree[:20]!r}")
             need(how != "bounds" or tree == ".", "steps: bounds need no tree")
@@ -1310,6 +1314,7 @@ def check_form(entry, scope):
     keys(verdict, {"verdict"} | VERDICTS[said], f"{name}: its verdict")
     need(said != "Refuted" or kind in ("equals", "compact", "machine"), f"{name}: a claim of this kind is not refuted")
     need(said != "Unknown" or type(verdict["reason"]) is str, f"{name}: its reason")
+    need(type(entry["obligations"]) is list, f"{name}: its obligations")
     results = [o["result"] for o in entry["obligations"]]
     if said != "Proved":
         need(same(entry["evidence"], {}), f"{name}: evidence, and not proved")

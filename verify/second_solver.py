@@ -1,8 +1,8 @@
 """The same formulas, given to cvc5 as they stand: `python -m verify.second_solver proof/obligations/*.smt2`.
 
-No verdict rests on it: `Proved` needs Z3 and the checker. It is here for a reader who does not take one solver's word, and
-prints each file's name, its answers in order, and seconds. Where an answer is `sat`, something is wrong with the proof.
-The exit status is 0 if every answer is `unsat`, 1 if one is `sat`, 2 otherwise, 64 on bad usage.
+No verdict rests on it: `Proved` needs Z3 and the checker. It is here for a reader who does not take one solver's word,
+and prints each file's name, its answers and seconds. Where an answer is `sat`, something is wrong with the proof. The
+exit status is 0 if every answer is `unsat`, 1 if one is `sat`, 2 otherwise, 64 on bad usage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def answers(text: str, seconds: float = SECONDS) -> list[str]:
 
 
 def questions(text: str) -> list[str]:
-    """A file with a question in each (push 1) ... (pop 1) as one file for each: cvc5 is slow at going back and forth."""
+    """A file with a question in each (push 1) ... (pop 1), as one text for each: cvc5 is slow at push and pop."""
     start, *parts = text.split("(push 1)")
     return [start + part.replace("(pop 1)", "") for part in parts] or [text]
 

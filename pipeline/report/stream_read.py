@@ -66,7 +66,7 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> StreamRecord:
         timeline=timeline,
         first_proved=read(root, f"{proofs}/timeline.json", lambda text: optional_int(json.loads(text)["first_proved"])),
         taught=read(root, f"runs/{key}/taught.json", lambda text: int(json.loads(text)["count"])),
-        parameters=read(root, f"{proofs}/last/certificate.json", lambda _: int(certificate["net"]["parameters"])),
+        parameters=read(root, f"{proofs}/last/certificate.json", lambda _: int(certificate["nets"]["net"]["numbers"])),
         certificate=read(
             root, f"{proofs}/last/certificate.json", lambda _: parse_stream_certificate(certificate, key, snapshot)
         ),

@@ -213,9 +213,8 @@ def test_refusals(tmp_path: Path, state: State, config: dict[str, Any], said: st
     torch.save(state, tmp_path / "x.pt")
     (tmp_path / "x.json").write_text(json.dumps(config))
     out = str(tmp_path / "run")
-    assert (
-        main(["import", str(tmp_path / "x.pt"), "--layout", "tl", "--task", "modular", "--p", "7", "--out", out]) == BAD_INPUT
-    )
+    given = ["import", str(tmp_path / "x.pt"), "--layout", "tl", "--task", "modular", "--p", "7", "--out", out]
+    assert main(given) == BAD_INPUT
     error = capsys.readouterr().err
     assert said in error
     assert f"{tmp_path / 'x.pt'}: " in error

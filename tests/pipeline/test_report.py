@@ -30,10 +30,11 @@ def dump(path: Path, value: Any) -> None:
 def certificate(claims: list[dict[str, Any]]) -> dict[str, Any]:
     """With the joint verdict that verify gives: that of the weakest claim."""
     rank = ["Refuted", "Unknown", "Proved"]
-    known = [claim["verdict"] for claim in claims if claim["verdict"]["verdict"] in rank]
+    links = [claim for claim in claims if claim["claim"]["kind"] == "equals"]
+    known = [claim["verdict"] for claim in links if claim["verdict"]["verdict"] in rank]
     joint = min(known, key=lambda verdict: rank.index(verdict["verdict"]), default={"verdict": "Proved"})
-    files = {name: {"sha256": "f" * 64} for name in ("student", "trained")}
-    return {"claims": claims, "files": files, "solver": {"name": "z3", "version": "5"}, "verdict": joint}
+    files = {name: {"sha256": "f" * 64} for name in ("integer student", "trained net")}
+    return {"claims": claims, "files": files, "solvers": [{"name": "z3", "version": "5"}], "verdict": joint}
 
 
 def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: list[dict[str, Any]]) -> None:
@@ -98,7 +99,9 @@ def circuit() -> dict[str, Any]:
 
 
 def claim(sentence: str, verdict: str, **more: Any) -> dict[str, Any]:
-    return {"sentence": sentence, "verdict": {"verdict": verdict, **more}, "obligations": [], "measured": {}}
+    said = {"kind": "equals", "left": "trained net", "right": "arithmetic"}
+    ended = {"verdict": verdict, **more}
+    return {"claim": said, "sentence": sentence, "verdict": ended, "obligations": [], "measured": {}}
 
 
 def proved() -> list[dict[str, Any]]:
@@ -245,6 +248,20 @@ def test_a_chain_is_as_good_as_its_weakest_link(tmp_path: Path, claims: list[dic
     make_run(tmp_path, CATAPULT, WINS, 1.0, claims)
     _, summary = made(tmp_path, [CATAPULT])
     assert summary.rows[0].verdict == verdict
+
+
+def test_what_stands_beside_the_chain_is_shown_and_does_not_weaken_it(tmp_path: Path) -> None:
+    beside = claim("the pruned net is unchanged", "Unknown", reason="near rounding")
+    beside["claim"] = {"kind": "rounding", "net": "pruned net"}
+    beside["measured"] = {"margin_over_bound": {"median": 1010.0, "smallest": 3.83}}
+    make_run(tmp_path, CATAPULT, WINS, 1.0, [*proved(), beside])
+    page, summary = made(tmp_path, [CATAPULT])
+    assert summary.rows[0].verdict == "Proved"
+    assert "near rounding" in page.words
+    assert "margin over bound 3.83, median 1,010.0" in " ".join(page.words)
+    beside["claim"]["net"] = "trained net"
+    dump(tmp_path / "proofs" / CATAPULT / "certificate.json", certificate([*proved(), beside]))
+    assert made(tmp_path, [CATAPULT])[1].rows[0].verdict == "Unknown: near rounding"
 
 
 def test_text_is_escaped(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,14 @@ def equals(left: str, right: str) -> Text:
 
 
 def pairs(files: Mapping[str, Path], p: int, sign: int = 1, **verdicts: tuple[Text, Text]) -> Text:
-    """The certificate of a chain: every claim proved, but those in `verdicts`, such as trained_net_equals_arithmetic."""
+    """The certificate of a chain: every claim proved but those in `verdicts`: trained_net_equals_arithmetic."""
     task = {"kind": "pairs", "operation": "addition" if sign == 1 else "subtraction", "p": p}
     task["name"] = f"(a {'+' if sign == 1 else '-'} b) mod {p}"
     data = {subject: path.read_bytes() for subject, path in files.items()}
     scope = checker.Pairs(task, set(files), data)
     chain = [name for name in ("program", *NETS) if name in files]
     claims = [equals("program", "arithmetic")] if "program" in files else []
-    claims += [equals(left, right) for right, left in zip(chain, chain[1:], strict=False)]
+    claims += [equals(left, right) for right, left in pairwise(chain)]
     claims += [equals("trained net", "arithmetic")] if "trained net" in files else []
     claims += [{"kind": "rounding", "net": name} for name in chain if name in NETS[1:]]
     entries = []
@@ -75,9 +76,7 @@ def stream(files: Mapping[str, Path], task: Text, verdicts: list[tuple[Text, Tex
     data = {subject: path.read_bytes() for subject, path in files.items()}
     scope = checker.Streams(task, set(files), data)
     kinds = ("machine", "invariant", "invariant rounding")
-    text = _whole(
-        task, data, scope, [entry({"kind": kind}, scope, v) for kind, v in zip(kinds, verdicts, strict=True)]
-    )
+    text = _whole(task, data, scope, [entry({"kind": kind}, scope, v) for kind, v in zip(kinds, verdicts, strict=True)])
     whole = {"verdict": "Proved", "method": "task = machine = net, in exact arithmetic and in float32"}
     text["verdict"] = verdict or whole
     return copy.deepcopy(text)

@@ -16,7 +16,7 @@ from pipeline.errors import UserError
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask, stream_task
 from tests.verify.streams import adder, parity, write_net
-from verify import stream_checker
+from verify import checker
 from verify.bounds import GRID_BITS, Box, Layer, rounding
 from verify.claims import Proved, Refuted, Unknown
 from verify.invariant import ask_solver, try_bounds
@@ -25,7 +25,6 @@ from verify.reach import FastNet, reach
 from verify.recurrent_net import load_recurrent
 from verify.regions import abstractions
 from verify.solver import Budget, discharge, silent
-from verify.stream_claims import StreamKind
 from verify.stream_program import render
 from verify.stream_prove import WHOLE, prove_stream
 
@@ -55,7 +54,7 @@ def test_a_hand_built_adder_is_proved_for_all_lengths_in_both_arithmetics(tmp_pa
     assert proof.verdict == Proved(WHOLE)
     assert [type(result.verdict) for result in proof.results] == [Proved] * 3
     assert proof.machine == task.machine()
-    measured = next(result.measured for result in proof.results if result.kind is StreamKind.NET)
+    measured = next(result.measured for result in proof.results if result.claim.kind == "invariant")
     assert measured["by_bounds"] == 2 * base * base
     stream = task.flushed(task.hard(1, 300, np.random.default_rng(0)))[0].tolist()
     assert net.exact.run(stream) == net.run_float(stream) == task.reference(stream)
@@ -87,9 +86,9 @@ def test_an_adder_that_is_wrong_on_one_pair_in_one_carry_is_refuted_by_an_equati
     assert isinstance(proof.verdict, Refuted)
     assert str(proof.verdict.counterexample) == "7 + 5 = 12, the net says 14"
     assert proof.machine is not None
-    kinds = {result.kind: result.verdict for result in proof.results}
-    assert isinstance(kinds[StreamKind.NET], Proved)  # it follows the machine that is wrong on 7 + 5
-    assert isinstance(kinds[StreamKind.MACHINE], Refuted)
+    kinds = {result.claim.kind: result.verdict for result in proof.results}
+    assert isinstance(kinds["invariant"], Proved)  # it follows the machine that is wrong on 7 + 5
+    assert isinstance(kinds["machine"], Refuted)
 
 
 def test_nets_broken_by_one_weight_are_proved_only_if_they_are_right(tmp_path: Path) -> None:
@@ -212,8 +211,8 @@ def test_the_prover_allows_for_as_much_rounding_as_the_checker(tmp_path: Path) -
     for scale in (1.0, 2.0**-20, 2.0**-80, 2.0**-149):
         tensors = {name: scale * rng.integers(-9, 10, np.shape(value)) for name, value in adder(3).items()}
         path = write_net(tmp_path / "net.safetensors", tensors, task)
-        net, (_, _, other) = load_recurrent(path), stream_checker.read_net(path.read_bytes())
-        box = Box((0,), (ONE,))
+        net, sizes = load_recurrent(path), {"n_left": 3, "n_right": 3, "n_answers": 3}
+        other, box = checker.Recurrent(checker.Weights(path.read_bytes()), sizes), Box((0,), (ONE,))
         for a, b in ((0, 0), (2, 1)):
             ours, theirs = rounding(net.exact, box, a, b), other.rounding(a, b, [(0, ONE)])
             assert theirs is not None
@@ -339,8 +338,8 @@ def test_the_program_says_its_task_with_its_options() -> None:
 @pytest.mark.parametrize("task", [ADDITION, stream_task("parity"), stream_task("remainder", base=10, modulus=7)])
 def test_the_checker_reads_the_program(task: StreamTask) -> None:
     machine = machine_of(task)
-    tables = [machine.to_dict()["following"], machine.to_dict()["answers"]]
-    assert "its tables are the machine's" in stream_checker.check_program(render(machine, task).encode(), tables)
+    tables, adds = (machine.to_dict()["following"], machine.to_dict()["answers"]), task.name == "addition"
+    checker.check_stream_program(render(machine, task).encode(), tables, task.n_left, task.n_right, adds)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from tests.verify.conftest import hand_built
 from tests.verify.streams import adder, write_net
 from verify.compact import Clock, find_clock, margin_obligation, measure
 from verify.coupled import Question
-from verify.encode import feature_obligation, margin_obligation as student_margin, pairs_obligation, program_obligations
+from verify.encode import feature_obligation, pairs_obligation, program_obligations
+from verify.encode import margin_obligation as student_margin
 from verify.exact_net import ExactNet
 from verify.invariant import ONE, Box, region_text, step_obligation, steps
 from verify.machine_proof import addition_obligations, state_obligations
@@ -31,7 +32,7 @@ SECONDS = 3.0
 
 
 class Pair(NamedTuple):
-    """A formula that closes and one, of something wrong, that must not; `asked` questions, of which `models` have one."""
+    """A formula that closes and one, of something wrong, that must not: of `asked` questions, `models` have a model."""
 
     right: str
     wrong: str

@@ -1,0 +1,111 @@
+"""The mutation campaign finds nothing in the checker, and finds what is wrong with a broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import soundness
+from benchmarks.mutants import KINDS, Base, Mutant
+from benchmarks.soundness import Campaign, campaign, make_bases, place
+from benchmarks.truth import falsehoods
+from verify import checker
+
+MUTANTS = 120
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Base]:
+    return make_bases(tmp_path_factory.mktemp("bases"))
+
+
+@pytest.fixture
+def bases(made: list[Base], monkeypatch: pytest.MonkeyPatch) -> list[Base]:
+    """The campaign's bases, proved once."""
+    monkeypatch.setattr(soundness, "make_bases", lambda _: made)
+    monkeypatch.setattr(soundness, "PROVED", 60)
+    return made
+
+
+def test_no_false_acceptance(bases: list[Base], tmp_path: Path) -> None:
+    done = campaign(MUTANTS, 1, tmp_path)
+    tried, rejected, false_and_rejected, *_, false = done.total
+    assert false == 0, done.found
+    assert tried == MUTANTS
+    assert rejected > tried / 2
+    assert false_and_rejected > tried / 4
+    assert done.counts["measured (harmless)"].rejected == 0
+
+
+def test_the_same_seed_gives_the_same_table(bases: list[Base], tmp_path: Path) -> None:
+    tables = [campaign(40, seed, tmp_path / str(i)).table() for i, seed in enumerate((3, 3, 4))]
+    assert tables[0] == tables[1] != tables[2]
+
+
+def test_every_base_is_accepted_and_true_and_every_kind_makes_mutants(bases: list[Base]) -> None:
+    assert {base.text["verdict"]["verdict"] for base in bases} == {"Proved", "Refuted", "Unknown"}
+    rng = np.random.default_rng(0)
+    for name, (kind, _) in KINDS.items():
+        made = [kind(base, rng, bases) for base in bases for _ in range(5)]
+        assert any(mutant is not None for mutant in made), name
+
+
+BROKEN = {
+    "no link is evaluated": ("Pairs", "check_equals", lambda *_: ""),
+    "no region is bounded": ("Recurrent", "induction", lambda *_: (True, True)),
+    "no radius is recomputed": ("Pairs", "check_radius", lambda *_: ""),
+    "no counterexample is replayed": ("Pairs", "counterexample", lambda *_: ""),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_checker_that_does_not_evaluate_is_found_out(
+    broken: str, bases: list[Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, instead = BROKEN[broken]
+    monkeypatch.setattr(getattr(checker, owner), name, instead)
+    monkeypatch.setattr(soundness, "PROVED", 10**9)
+    assert campaign(250, 1, tmp_path).found, broken
+
+
+def test_a_checker_that_accepts_all_and_one_that_accepts_nothing(bases: list[Base], tmp_path: Path) -> None:
+    def nothing(certificate: Path, _: Sequence[Path]) -> list[str]:
+        if "base" in certificate.parts:
+            return []
+        raise checker.Rejected("on a whim")
+
+    everything = campaign(MUTANTS, 1, tmp_path / "all", lambda *_: [])
+    assert everything.total[-1] == len(everything.found) > MUTANTS / 4
+    assert campaign(20, 1, tmp_path / "none", nothing).total[:2] == [20, 20]
+
+
+def test_a_prover_that_is_wrong_is_found_out(
+    bases: list[Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that reads each net but evaluates the one that it was made from."""
+    right = {base.name: base for base in bases}["trained net"]
+    (tmp_path / "trained net").write_bytes(right.files["trained net"])
+    monkeypatch.setattr(soundness, "verify_run", lambda nets, out, seconds: _copied(right, out, nets.trained))
+    done = Campaign()
+    for seed in range(20):
+        soundness._prover(np.random.default_rng(seed), [right], tmp_path / "prover", done)
+    assert done.found
+
+
+def _copied(base: Base, out: Path, net: Any) -> None:
+    """The base's certificate, said of another net."""
+    out.mkdir(exist_ok=True)
+    place(Mutant(base, base.text, {"trained net": net.read_bytes()}), out)
+
+
+def test_truth_tells_apart_what_is_so(bases: list[Base], tmp_path: Path) -> None:
+    base = {base.name: base for base in bases}["student"]
+    mutant = Mutant.of(base)
+    assert falsehoods(mutant.text, place(mutant, tmp_path)) == []
+    assert falsehoods(mutant.text, []) == []
+    mutant.text["claims"][0]["sentence"] += " and more"
+    assert falsehoods(mutant.text, place(mutant, tmp_path))
