@@ -16,7 +16,6 @@ from verify.claims import NAMES, Proved, Refuted, Subject, Unknown, Verdict
 from verify.results import Result
 
 ORDER = tuple(Subject)
-WIDE = 44
 
 
 def overall(results: Sequence[Result]) -> Verdict:
@@ -56,16 +55,13 @@ def describe(directory: Path | str) -> tuple[list[str], str]:
     try:
         text = json.loads(path.read_text())
         claims = [(entry["claim"], entry["verdict"], entry["measured"]) for entry in text["claims"]]
-        lines = [_line(_name(claim), _said(verdict) + _margin(measured)) for claim, verdict, measured in claims]
-        lines += [_line("weakest link", _weakest(claims)), _line("verdict", _said(text["verdict"]))]
-        return lines, str(text["verdict"]["verdict"])
+        rows = [(_name(claim), _said(verdict) + _margin(measured)) for claim, verdict, measured in claims]
+        rows += [("weakest link", _weakest(claims)), ("verdict", _said(text["verdict"]))]
+        wide = max(len(name) for name, _ in rows)
+        return [f"{name:<{wide}}  {said}" for name, said in rows], str(text["verdict"]["verdict"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"{type(error).__name__} {error}"
         raise UserError(f"{path} = no certificate ({what}): write one with python -m verify prove") from None
-
-
-def _line(name: str, said: str) -> str:
-    return f"{name:<{WIDE}} {said}"
 
 
 def _name(claim: dict[str, Any]) -> str:
