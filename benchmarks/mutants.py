@@ -61,6 +61,12 @@ class Mutant:
     def of(cls, base: Base) -> Mutant:
         return cls(base, copy.deepcopy(base.text), {})
 
+    @property
+    def same(self) -> bool:
+        """Nothing was changed."""
+        said = [json.dumps(text, sort_keys=True) for text in (self.text, self.base.text)]
+        return self.raw is None and not self.files and not self.formulas and said[0] == said[1]
+
 
 Kind = Callable[[Base, Rng, list[Base]], Mutant | None]
 """None: this base has nothing of that kind."""

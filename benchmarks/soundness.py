@@ -196,7 +196,7 @@ def campaign(mutants: int, seed: int, directory: Path, check: Check = checker.ch
             _prover(rng, bases, directory / "prover", done)
             continue
         kind, mutant = "", None
-        while mutant is None:
+        while mutant is None or mutant.same:
             kind = pick(rng, deck)
             mutant = KINDS[kind][0](pick(rng, bases), rng, bases)
         _checked(kind, mutant, _room(directory, "mutants", mutant.base), check, done)

@@ -35,6 +35,7 @@ Table = tuple[tuple[int | None, ...], ...]
 BITS = 200
 NODES, LONG, STREAMS = 40, 16, 2
 ORDERS = 2
+MOST_BITS = 64
 
 
 def falsehoods(text: Mapping[str, Any], paths: Sequence[Path], trusting: bool = False) -> list[str]:
@@ -116,6 +117,8 @@ def _on_pairs(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mapping
         if wrong:
             return f"wrong at {wrong[0]}"
         return "" if claim["kind"] == "equals" else _residuals(entry["evidence"], files[claim["net"]], p, sign)
+    if claim["kind"] == "radius" and not 0 <= claim["bits"] <= MOST_BITS:
+        return "a radius that is no number"
     if claim["kind"] == "radius":
         count, unsafe = _radius(files[claim["net"]].read_bytes(), sign, claim["numerator"], claim["bits"])
         return "" if not unsafe and claim["right"] == count else f"right on {count} inputs, {unsafe} can change"
@@ -336,6 +339,8 @@ def _first_wrong(path: Path, data: bytes, machine: Machine, rounded: bool) -> st
 @lru_cache(4096)
 def _region(path: Path, data: bytes, machine: Machine, regions: str, grid_bits: int) -> str:
     """The corners and the middle of every region: right answers, and next states within the next region."""
+    if not 0 <= grid_bits <= MOST_BITS:
+        return "borders that are no numbers"
     net, boxes = Exact(load_recurrent(path)), json.loads(regions)
     sides = [[[Fraction(v, 1 << grid_bits) for v in box[end]] for end in ("low", "high")] for box in boxes]
     if not all(low <= 0 <= high for low, high in zip(*sides[0], strict=True)):

@@ -130,6 +130,8 @@ def load_snapshot(path: Path, kind: type[Net] = Transformer) -> Snapshot[Any]:
     try:
         config = config_from(json.loads(header["net"]))
         net = build_net(config)
+        if config.KIND == "recurrent":
+            raise UserError(f"{path}: net kind is 'recurrent'; load it with pipeline.stream_runs.load_stream_snapshot")
         if not isinstance(net, kind):
             raise UserError(f"{path}: net kind is {config.KIND!r}; this needs a {kind.__name__}")
         net.load_state_dict(tensors)

@@ -242,7 +242,9 @@ def program_answers(data, p, sign):
     need(sha256(rest.encode()) == ALGORITHM, "program: not the algorithm that the certificate is about")
     frequencies, amplitudes, cosine = ([int(v) for v in re.findall(INTEGER, text)] for text in found.groups()[2:])
     need((int(found[1]), int(found[2]), len(cosine)) == (p, sign, p), "program: of another task, or its table")
-    need(len(frequencies) == len(amplitudes) <= p, "program: its frequencies")
+    need(
+        len(frequencies) == len(amplitudes) and p * p * len(amplitudes) < MOST_WORK // 1000, "program: its frequencies"
+    )
     terms, table = list(zip(frequencies, amplitudes, strict=True)), []
     for s in range(p):
         scores = [sum(w * cosine[k * (s - c) % p] for k, w in terms) for c in range(p)]
@@ -250,7 +252,7 @@ def program_answers(data, p, sign):
     return [[table[(a + sign * b) % p] for b in range(p)] for a in range(p)]
 
 
-def check_stream_program(data, machine, task, adds):
+def check_stream_program(data, machine, n_left, n_right, adds):
     """The file is the known one with the machine's tables."""
 
     def render(table):
@@ -261,7 +263,6 @@ def check_stream_program(data, machine, task, adds):
 
     head, found, rest = data.decode().partition(f"FOLLOWING = {render(machine[0])}ANSWERS = {render(machine[1])}")
     need(found and sha256(rest.encode()) == RUNS[adds], "program: not the known code with the machine's tables")
-    n_left, n_right = task["n_left"], task["n_right"]
     symbols = f'DIGITS = "{"0123456789abcdef"[:n_left]}"' if adds else f"SYMBOLS = ({n_left}, {n_right})"
     known = HEAD.fullmatch(head)
     need(known and known[1] == symbols, "program: its first lines")
@@ -311,7 +312,8 @@ class Student:
     @cached_property
     def evaluated(self):
         """[a][b]: the one largest logit, None on a tie; and the least lead of all, over 2^(3 k)."""
-        p, size, leads, table = self.p, self.lanes(), [], [[-1] * self.p for _ in range(self.p)]
+        p, size, leads = self.p, self.lanes(), []
+        table: list[list[int | None]] = [[None] * p for _ in range(p)]
         start, votes = pack([v + (1 << 8 * size - 1) for v in self.base], size), [pack(row, size) for row in self.votes]
         for a, left in enumerate(self.left):
             for b, right in enumerate(self.right):
@@ -1286,7 +1288,7 @@ class Streams:
         lines, unchecked = [], 0
         if "program" in self.data:
             need(self.machine is not None, "program: there is no machine for it")
-            check_stream_program(self.data["program"], self.machine, self.task, self.adds)
+            check_stream_program(self.data["program"], self.machine, self.sizes[0], self.sizes[1], self.adds)
             lines.append("program: the known code with the machine's tables")
         proved = all(entry["verdict"]["verdict"] == "Proved" for entry in claims)
         method = "task = machine = net, in exact arithmetic and in float32"
@@ -1298,6 +1300,7 @@ class Streams:
                 unchecked = 1
                 lines.append("Refuted: net equals task: NOT CHECKED (net not given)")
         else:
+            need(type(verdict.get("reason", "")) is str, "verdict: its reason")
             needed = {"verdict": "Proved", "method": method} if proved else {**verdict, "verdict": "Unknown"}
             need(same(verdict, needed), "verdict: it does not follow from the claims")
         return lines, unchecked

@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json, write_atomically
-from pipeline.nets import Transformer, TransformerConfig
+from pipeline.nets import Recurrent, RecurrentConfig, Transformer, TransformerConfig
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
+from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
 from pipeline.tasks import ModularTask
+from pipeline.tasks.streaming import stream_task
 
 
 @pytest.fixture
@@ -102,3 +104,10 @@ def test_files_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_json_is_canonical() -> None:
     assert to_json({"b": 1 / 3, "a": float("nan")}) == '{\n "a": null,\n "b": 0.333333\n}\n'
+
+
+def test_a_recurrent_snapshot_has_a_loader_of_its_own(tmp_path: Path) -> None:
+    net, task = Recurrent(RecurrentConfig(2, 1, 2, n_state=1, n_hidden=2)), stream_task("parity")
+    save_stream_snapshot(tmp_path / "net.safetensors", StreamSnapshot(net, task, "standard", 0, 0, 0))
+    with pytest.raises(UserError, match="load_stream_snapshot"):
+        load_snapshot(tmp_path / "net.safetensors")
