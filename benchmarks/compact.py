@@ -34,8 +34,8 @@ from compress.quantize import QuantizeOptions, largest, quantize_student
 from compress.student import Student, cosine_readout, narrowest, save_student
 from compress.teacher import Teacher, headroom
 from pipeline.tasks import ModularTask
+from verify import checker
 from verify.compact import block, prove_compact
-from verify.compact_check import check
 from verify.exact_net import ExactNet, Ints, load_exact_net, unique_argmax
 from verify.programs import Program, cosine_table, extract
 from verify.solver import Budget
@@ -155,15 +155,17 @@ def trained(p: int, seed: int, directory: Path) -> tuple[ExactNet, Program, int,
 
 def measure_net(net: ExactNet, program: Program, seed: int = 0, trained_in: float = 0.0) -> Row:
     """Both proofs of one student; the first call of each is a warm-up."""
-    left, right, mix, offset, readout = (
-        value.tolist() for value in (net.left, net.right, net.mix, net.offset, net.readout)
-    )
+    tables = {name: getattr(net, name).tolist() for name in ("left", "right", "mix", "offset", "readout")}
+    student = checker.Student(tables, 0, net.p, net.sign)
     prove_compact(net, program, Budget.of(SOLVER_SECONDS))
     found = prove_compact(net, program, Budget.of(SOLVER_SECONDS))
     truth = bool((every_logit(net) == net.sums()).all())
 
     def accepted() -> bool:
-        return check(net.p, net.sign, left, right, mix, offset, readout, found.evidence or {}) is None
+        if found.evidence is None:
+            return False
+        checker.check_compact(student, found.evidence)
+        return True
 
     return Row(
         net.p,

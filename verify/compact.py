@@ -12,7 +12,7 @@ so that logit_c is near sum_k S_k R_k cos(2 pi k (s - c) / p). With d = s - c, e
 
 Z3 refutes that this is 0 or less for some d != 0 and some reals inside enclosures of the cosines and sines, which come
 from arb. Which feature is which wave, S_k and R_k are looked for in floats, and nobody trusts what is found; rho_k and
-tau_k are exact integers, rounded up. `compact_check.py` recomputes all of it without numpy, arb or Z3.
+tau_k are exact integers, rounded up. `checker.py` recomputes all of it without numpy, arb or Z3.
 """
 
 from __future__ import annotations

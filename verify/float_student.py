@@ -1,6 +1,7 @@
 """The student before its weights were rounded: float32 tables, evaluated exactly, and what float32 itself can lose.
 
-    features_i = offset_i + sum_j mix[j, i] relu(left[a, j] + right[b, j])        logits_c = sum_i readout[i, c] features_i
+    features_i = offset_i + sum_j mix[j, i] relu(left[a, j] + right[b, j])
+    logits_c   = sum_i readout[i, c] features_i
 
 A stored float is a dyadic rational: every weight is an integer over 2^k, one k for the file, and Python's integers
 hold what comes of them. Float32 rounds left + right once, and a sum of n products by at most n 2^-23 sum |terms| in any

@@ -98,7 +98,7 @@ def checked(net: ExactNet, step: int) -> list[list[bool]]:
     tensors = {"left": net.left, "mix": net.mix, "offset": net.offset, "readout": net.readout}
     tensors |= {} if net.tied else {"right": net.right}
     data = save({name: np.ascontiguousarray(t) for name, t in tensors.items()}, metadata={"p": str(net.p)})
-    return checker.Student(checker.Weights(data), net.p, net.sign, floats=False).safe(step, BITS)
+    return checker.read_student(checker.Weights(data), net.p, net.sign, floats=False).safe(step, BITS)
 
 
 def test_a_radius_slightly_larger_is_refuted_by_a_perturbation_that_replays() -> None:
