@@ -1,6 +1,6 @@
 """Does the checker accept what is false? `python -m benchmarks.soundness --mutants 10000 --seed 0 --out FILE`.
 
-Small certificates of the prover are changed in every way of `benchmarks.mutants` and given to `verify/checker.py`, and
+Small certificates of the prover are changed in every way of `misstatements.KINDS` and given to `verify/checker.py`, and
 whatever it accepts is judged by `benchmarks.truth`, which shares no code with it. A false acceptance is a claim, said
 to be Proved (or Refuted) and not said to be unchecked, that is not so of the files given. One mutant in PROVED is a net
 that goes to the provers, their own use of the checker switched off: Proved of a wrong net is a false acceptance too.
@@ -30,7 +30,8 @@ from unittest.mock import patch
 import numpy as np
 from safetensors.numpy import save_file
 
-from benchmarks.mutants import KINDS, Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
+from benchmarks.misstatements import KINDS
+from benchmarks.mutants import Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
 from benchmarks.truth import falsehoods
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import stream_task

@@ -64,10 +64,11 @@ def falsehoods(text: Mapping[str, Any], paths: Sequence[Path], trusting: bool = 
 
 
 def _subjects(claim: Mapping[str, Any]) -> set[str]:
-    streams = {"machine": set[str](), "invariant": {"net"}, "invariant rounding": {"net"}}
-    return (
-        {claim["left"], claim["right"]} if claim["kind"] == "equals" else streams.get(claim["kind"], {claim.get("net")})
-    )
+    """Whose files a claim speaks of, and `arithmetic`."""
+    streams: dict[str, set[str]] = {"machine": set(), "invariant": {"net"}, "invariant rounding": {"net"}}
+    if claim["kind"] in streams:
+        return streams[claim["kind"]]
+    return {str(claim[name]) for name in (("left", "right") if claim["kind"] == "equals" else ("net",))}
 
 
 def _whole(text: Mapping[str, Any], files: Mapping[str, Path], trusting: bool) -> str:
@@ -207,11 +208,11 @@ def _ball_table(header: Mapping[str, str], tensors: Mapping[str, Any]) -> Table:
 def _ball_logits(net: Mapping[str, Any], w: Mapping[str, Any], a: int, b: int) -> list[arb]:
     x = [w["embed.weight"][token] + w["pos.weight"][j] for j, token in enumerate((a, b, net["p"]))]
     q, keys, values = w["attn.q.weight"] @ x[2], *([w[f"attn.{n}.weight"] @ y for y in x] for n in "kv")
-    z = []
+    z: list[arb] = []
     for h in range(net["n_heads"]):
         head = slice(h * net["d_head"], (h + 1) * net["d_head"])
         powers = [((q[head] @ key[head]) / arb(net["d_head"]).sqrt()).exp() for key in keys]
-        z.extend(sum(power / sum(powers, arb(0)) * value[head] for power, value in zip(powers, values, strict=True)))
+        z += list(np.sum([power / sum(powers, arb(0)) * v[head] for power, v in zip(powers, values, strict=True)], 0))
     stream = x[2] + w["attn.o.weight"] @ np.array(z, dtype=object)
     before = w["mlp.w_in.weight"] @ stream + w["mlp.w_in.bias"]
     hidden = np.array([v.max(arb(0)) for v in before], dtype=object)
@@ -305,7 +306,7 @@ class Exact:
     def step(self, state: Sequence[Fraction], a: int, b: int) -> tuple[tuple[Fraction, ...], int | None]:
         w = self.weights
         inner = w["embed_left.weight"][a] + w["embed_right.weight"][b] + w["state_in.weight"] @ np.array(state, object)
-        hidden = np.maximum(inner, Fraction(0))
+        hidden = np.maximum(inner, 0)
         after = w["state_out.weight"] @ hidden + w["state_out.bias"]
         logits = (w["unembed.weight"] @ hidden + w["unembed.bias"]).tolist()
         return tuple(min(max(v, Fraction(0)), Fraction(1)) for v in after), _one_largest(logits)
