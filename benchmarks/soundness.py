@@ -30,13 +30,12 @@ from unittest.mock import patch
 import numpy as np
 from safetensors.numpy import save_file
 
+from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student
 from benchmarks.misstatements import KINDS
 from benchmarks.mutants import Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
 from benchmarks.truth import falsehoods
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import stream_task
-from tests.verify.conftest import hand_built, write_snapshot, write_student
-from tests.verify.streams import adder, parity, write_net
 from verify import checker
 from verify.certificate import described
 from verify.run import Nets, verify_run

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.by_hand import Tensors, adder, parity
 from interp.automata import closed_under_pairs, find_automaton, linked, run
 from interp.automaton_drawing import drawing
 from interp.automaton_graph import spans, to_dict, to_graph
 from pipeline.nets.recurrent import Recurrent, RecurrentConfig
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask, stream_task
-from tests.verify.streams import Tensors, adder, parity
 
 CARRY = stream_task("addition", base=10)
 

@@ -1,89 +1,12 @@
-"""Students built by hand, right on every input by construction, and files of them."""
+"""A student that is right, as a file."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
-Tensors = dict[str, np.ndarray]
-
-
-def hand_built(p: int, sign: int = 1, frequencies: tuple[int, ...] = (1, 2), scale: int = 60) -> Tensors:
-    """A tied (sign 1) or untied (sign -1) student whose features are exactly integer cosines and sines.
-
-    Units relu(2 (a +- b - t)), one per integer t, are a basis of the piecewise linear functions of a +- b with integer
-    knots; the second differences of a table are its coordinates.
-    """
-    low, high = (0, 2 * p - 2) if sign == 1 else (1 - p, p - 1)
-    places = np.arange(low, high + 1)
-    angle = 2 * np.pi * np.outer(places, frequencies) / p
-    table = np.rint(scale * np.stack([np.cos(angle), np.sin(angle)], axis=-1)).astype(np.int64).reshape(len(places), -1)
-    knots = np.arange(low, high)
-    slopes = np.diff(table, axis=0)
-    mix = np.diff(slopes, axis=0, prepend=0)
-    residues = np.arange(p)
-    left = 2 * residues[:, None] - knots
-    right = 2 * sign * residues[:, None] - knots
-    angle = 2 * np.pi * np.outer(frequencies, residues) / p
-    readout = np.rint(scale * np.stack([np.cos(angle), np.sin(angle)], axis=1)).astype(np.int64).reshape(-1, p)
-    # The hidden units come out doubled, so the offset is doubled with them.
-    tensors = {"left": left, "mix": mix, "offset": 2 * table[0], "readout": readout}
-    if sign == -1:
-        tensors["right"] = right
-    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-
-
-def write_student(path: Path, tensors: Tensors, p: int | str, sign: int = 1, **header: str) -> Path:
-    """Writes a student file; `header` replaces entries of its metadata."""
-    operation = "addition" if sign == 1 else "subtraction"
-    meta = {"format": "catapult-student-1", "p": str(p), "operation": operation, "frequencies": "[1, 2]", **header}
-    save_file({name: value.astype(np.int32) for name, value in tensors.items()}, path, metadata=meta)
-    return path
-
-
-def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Path:
-    """A hand-built transformer in training's file format, right on every input unless two read-outs are swapped.
-
-    Residual stream: 0 the token's value, 1 the sum, 2-4 the position, then one direction per answer. Head h attends to
-    position h; the MLP's units relu(a +- b - t) make a hat on each integer, read out at its residue.
-    """
-    d_model, low, high = 5 + p, (0 if sign == 1 else 1 - p), (2 * p - 2 if sign == 1 else p - 1)
-    knots = np.arange(low - 1, high + 2)
-    weights = {
-        "embed.weight": np.zeros((p + 1, d_model)),
-        "pos.weight": np.zeros((3, d_model)),
-        **{f"attn.{name}.weight": np.zeros((2, d_model)) for name in "qkv"},
-        "attn.o.weight": np.zeros((d_model, 2)),
-        "mlp.w_in.weight": np.zeros((len(knots), d_model)),
-        "mlp.w_in.bias": -knots.astype(float),
-        "mlp.w_out.weight": np.zeros((d_model, len(knots))),
-        "mlp.w_out.bias": np.zeros(d_model),
-        "unembed.weight": np.zeros((p, d_model)),
-    }
-    weights["embed.weight"][:p, 0] = np.arange(p)
-    weights["pos.weight"][:, 2:5] = np.eye(3)
-    weights["attn.q.weight"][:, 4] = 1
-    weights["attn.k.weight"][0, 2] = weights["attn.k.weight"][1, 3] = 60
-    weights["attn.v.weight"][:, 0] = 1
-    weights["attn.o.weight"][1] = [1, sign]
-    weights["mlp.w_in.weight"][:, 1] = 1
-    for value in range(low, high + 1):
-        first = value - low
-        weights["mlp.w_out.weight"][5 + value % p, first : first + 3] += [1, -2, 1]
-    weights["unembed.weight"][:, 5:] = np.eye(p)
-    if swap:
-        weights["unembed.weight"][[1, 2]] = weights["unembed.weight"][[2, 1]]
-    shape = {"kind": "transformer", "p": p, "d_model": d_model, "n_heads": 2, "d_head": 1, "d_mlp": len(knots)}
-    operation = "addition" if sign == 1 else "subtraction"
-    task = {"name": "modular", "operation": operation, "p": p, "train_fraction": 0.3}
-    meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task)}
-    meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1"}
-    save_file({name: value.astype(np.float32) for name, value in weights.items()}, path, metadata=meta)
-    return path
+from benchmarks.by_hand import hand_built, write_student
 
 
 @pytest.fixture

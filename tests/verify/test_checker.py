@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from benchmarks import by_hand as streams
+from benchmarks.by_hand import hand_built, write_snapshot, write_student
 from pipeline.tasks.streaming import stream_task
-from tests.verify import certificates, streams
+from tests.verify import certificates
 from tests.verify.certificates import Text, proved, refuted, unknown, write
-from tests.verify.conftest import hand_built, write_snapshot, write_student
 from verify import checker
 from verify.programs import Program
 

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks import by_hand as streams
+from benchmarks.by_hand import hand_built, write_snapshot, write_student
 from pipeline.tasks.streaming import stream_task
-from tests.verify import certificates, streams
+from tests.verify import certificates
 from tests.verify.certificates import Text, proved, write
-from tests.verify.conftest import hand_built, write_snapshot, write_student
 from verify import checker
 from verify.programs import Program
 

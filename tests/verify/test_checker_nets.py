@@ -13,7 +13,7 @@ from flint import arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.verify.conftest import write_snapshot
+from benchmarks.by_hand import write_snapshot
 from tests.verify.forward_nets import KINDS, P, exact_logits, perceptron, write
 from verify import checker
 from verify.checker import ONE, UNSURE, UP, Errors, Evaluation, Forward, Matrix, Weights, exp, gelu, rounding

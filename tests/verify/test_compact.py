@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import z3
 
-from tests.verify.conftest import hand_built
+from benchmarks.by_hand import hand_built
 from verify import Budget, ExactNet, Proved, Refuted, Unknown, checker, extract
 from verify import compact as module
 from verify.compact import FINE, Clock, Reach, find_clock, margin_obligation, measure, nearest, prove_compact

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import z3
 
-from tests.verify.conftest import hand_built, write_student
+from benchmarks.by_hand import hand_built, write_student
 from verify import ExactNet, Program, extract, load_exact_net
 from verify.encode import (
     feature_obligation,

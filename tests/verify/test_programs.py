@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.by_hand import hand_built, write_student
 from pipeline.errors import UserError
-from tests.verify.conftest import hand_built, write_student
 from verify import Program, Refuted, extract, load_exact_net, load_program, prove_program
 from verify.claims import Counterexample
 from verify.programs import cosine_table

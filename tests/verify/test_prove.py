@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from benchmarks.by_hand import hand_built, write_snapshot, write_student
 from pipeline.errors import UserError
-from tests.verify.conftest import hand_built, write_snapshot, write_student
 from verify import Nets, Proved, Refuted, Unknown, checker, load_exact_net, load_program, verify_run
 from verify.__main__ import main
 from verify.claims import Counterexample

@@ -12,10 +12,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from benchmarks.by_hand import adder, parity, write_net
 from pipeline.errors import UserError
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask, stream_task
-from tests.verify.streams import adder, parity, write_net
 from verify import checker
 from verify.bounds import GRID_BITS, Box, Layer, rounding
 from verify.claims import Proved, Refuted, Unknown

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from benchmarks.by_hand import hand_built
 from pipeline.errors import UserError
-from tests.verify.conftest import hand_built
 from verify import checker
 from verify.attack import corner, replay
 from verify.claims import Proved, Unknown

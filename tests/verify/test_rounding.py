@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from benchmarks.by_hand import write_snapshot
 from benchmarks.rounding import Shuffled, naive, observed
 from pipeline.errors import UserError
 from pipeline.tasks import ModularTask
-from tests.verify.conftest import write_snapshot
 from tests.verify.forward_nets import KINDS, P, decoder, exact_logits, perceptron, write
 from verify import enclose
 from verify.exact_net import NO_ANSWER

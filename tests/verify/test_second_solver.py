@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import z3
 
+from benchmarks.by_hand import adder, hand_built, write_net
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import stream_task
-from tests.verify.conftest import hand_built
-from tests.verify.streams import adder, write_net
 from verify.compact import Clock, find_clock, margin_obligation, measure
 from verify.coupled import Question
 from verify.encode import feature_obligation, pairs_obligation, program_obligations

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.by_hand import adder, parity, write_net
 from pipeline.tasks.streaming import stream_task
-from tests.verify.streams import adder, parity, write_net
 from verify import checker
 from verify.__main__ import main
 from verify.claims import Unknown

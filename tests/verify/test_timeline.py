@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.by_hand import adder, write_net
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import stream_task
-from tests.verify.streams import adder, write_net
 from verify.timeline import behaviour, first_proved, timeline, to_csv
 
 
