@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 SCHEMA = "catapult-certificate-2"
+TRUST = "TAKEN FROM THE CERTIFICATE"
 FIELDS = {"schema", "task", "files", "nets", "claims", "solvers", "verdict"}
 STUDENTS = {"integer student": "catapult-student-1", "student": "catapult-student-float-1"}
 FORMATS = STUDENTS | {"pruned net": "catapult-snapshot-1", "trained net": "catapult-snapshot-1"}
@@ -1248,7 +1249,7 @@ class Streams:
         need(entry["evidence"]["carries"] is None, "carries: not of addition")
         need(self.reference is not None, "there is no reference")
         need(same_machines(self.machine, self.reference), "it differs from its reference")
-        return "checked against the reference machine TAKEN FROM THE CERTIFICATE"
+        return f"checked against the reference machine {TRUST}"
 
     def counterexample(self, said, who):
         """Replays a stream on the net or the machine; returns what to print."""
@@ -1264,10 +1265,10 @@ class Streams:
         need(known and same(said["got"], got), "counterexample: other answers")
         need(expected != got, "counterexample: it is none")
         if self.reference is None:
-            return f"the {who}'s answers to {len(stream)} pairs replayed, the right ones TAKEN FROM THE CERTIFICATE"
+            return f"the {who}'s answers to {len(stream)} pairs replayed, the right ones {TRUST}"
         need(expected == run_machine(self.reference, stream), "counterexample: other right answers")
         if not self.adds:
-            return f"{len(stream)} pairs replayed in exact arithmetic, the reference machine TAKEN FROM THE CERTIFICATE"
+            return f"{len(stream)} pairs replayed in exact arithmetic, the reference machine {TRUST}"
         base = self.task["options"]["base"]
         a, b, right, wrong = map(numeral, (*zip(*stream, strict=True), expected, got))
         equation = f"{a} + {b} = {right}{'' if base == 10 else f' (base {base})'}, the {who} says {wrong}"
@@ -1407,6 +1408,7 @@ def accept(certificate, files):
                 raise Rejected(f"{name}: said to be {said}: {error}") from None
         lines.append(f"{said}: {name}: {how}")
     doubt = f", {left_out} of {len(claims)} claims NOT CHECKED (files not given)" if left_out else ""
+    doubt += f", the reference machine {TRUST}" if any(TRUST in line for line in [*lines, *whole]) else ""
     return [*lines, *whole, f"accepted: {text['verdict']['verdict']}{doubt}"]
 
 
