@@ -112,8 +112,8 @@ def facts(kind: str, measured: dict[str, Any]) -> Iterator[str]:
     """What was measured on the way, for readers."""
     over = measured.get("margin_over_bound")
     if isinstance(over, dict) and over.get("smallest") is not None:
-        median = "" if over.get("median") is None else f", median {over['median']:,}"
-        yield f"margin over bound {over['smallest']:,}{median}"
+        median = "" if over.get("median") is None else f", median {over['median']:,g}"
+        yield f"margin over bound {over['smallest']:,g}{median}"
     if kind == "radius" and measured.get("median") is not None:
         yield f"smallest radius {measured['smallest']}, median {measured['median']}"
     steps = measured.get("steps")

@@ -258,7 +258,7 @@ def test_what_stands_beside_the_chain_is_shown_and_does_not_weaken_it(tmp_path: 
     page, summary = made(tmp_path, [CATAPULT])
     assert summary.rows[0].verdict == "Proved"
     assert "near rounding" in page.words
-    assert "margin over bound 3.83, median 1,010.0" in " ".join(page.words)
+    assert "margin over bound 3.83, median 1,010" in " ".join(page.words)
     beside["claim"]["net"] = "trained net"
     dump(tmp_path / "proofs" / CATAPULT / "certificate.json", certificate([*proved(), beside]))
     assert made(tmp_path, [CATAPULT])[1].rows[0].verdict == "Unknown: near rounding"
