@@ -91,7 +91,8 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
         phases = json.loads((checkout / "analysis" / key / "phases.json").read_text())
         assert len(phases["phases"]) == 7
         certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
-        assert len(certificate["claims"]) == 4
+        kinds = [entry["claim"]["kind"] for entry in certificate["claims"]]
+        assert (kinds.count("equals"), kinds.count("rounding")) == (6, 3)
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
     assert [row["recipe"] for row in rows] == ["standard", "catapult"]
     assert "modular-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
@@ -107,7 +108,7 @@ def test_the_verdicts_agree_with_exhaustive_counting(checkout: Path) -> None:
         key = f"modular-{recipe}-s0"
         rungs = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["rungs"]
         verdict = json.loads((checkout / "proofs" / key / "certificate.json").read_text())["verdict"]["verdict"]
-        right = rungs[0]["wrong"] == 0 and rungs[-1]["wrong"] == 0
+        right = all(rung["wrong"] == 0 for rung in rungs)
         assert (verdict == "Proved") == right, (recipe, verdict, rungs)
         assert verdict in ("Proved", "Refuted")
 
