@@ -76,6 +76,8 @@ class FloatStudent:
         size = [Fraction(int(v), one) for v in reach]
         error = [v / (1 << 23) + Fraction(1, 1 << 149) for v in size]
         for rows, bias, terms in ((self.mix, self.offset, n + 1), (self.readout, None, m)):
+            if max(size) >= LARGEST:
+                return None
             most = [v + e for v, e in zip(size, error, strict=True)]
             sizes, errors = [], []
             for i in range(rows.shape[1]):

@@ -14,7 +14,7 @@ from pipeline.tasks.modular import SIGNED
 from verify import checker
 from verify.certificate import OBLIGATIONS, Certificate, Entry, described
 from verify.chain import overall
-from verify.claims import Proved, Refuted, Subject, Verdict, on_pairs, task_name
+from verify.claims import Proved, Refuted, Subject, Unknown, Verdict, on_pairs, task_name
 from verify.compact import prove_compact
 from verify.exact_net import ExactNet, file_sha256, load_exact_net
 from verify.float_student import FloatStudent, load_float_student
@@ -120,7 +120,7 @@ def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, p
         progress("the checker evaluates every file on its own")
         rejection = rejected(directory, given)
         if rejection:
-            results = [r.doubted(f"the checker: {rejection}") if isinstance(r.verdict, Proved) else r for r in results]
+            results = [r if isinstance(r.verdict, Unknown) else r.doubted(f"the checker: {rejection}") for r in results]
             certificate(results).write(directory)
         progress(f"checker: {rejection or 'it comes to the same verdicts'}")
         written = certificate(results)

@@ -35,10 +35,10 @@ class StreamProof:
     invariant: Invariant | None
 
     def doubted(self, reason: str) -> StreamProof:
-        """The same, but whatever was Proved is Unknown."""
+        """The same, but whatever was Proved or Refuted is Unknown."""
 
         def doubt(verdict: Verdict) -> Verdict:
-            return Unknown(reason) if isinstance(verdict, Proved) else verdict
+            return verdict if isinstance(verdict, Unknown) else Unknown(reason)
 
         results = tuple(replace(result, verdict=doubt(result.verdict)) for result in self.results)
         return replace(self, results=results, verdict=doubt(self.verdict))

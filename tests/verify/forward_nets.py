@@ -44,7 +44,7 @@ def decoder(rng: np.random.Generator, **changes: Any) -> tuple[dict[str, Any], T
         sizes |= {f"blocks.{i}.w_in.weight": (net["d_mlp"], d), f"blocks.{i}.w_in.bias": (net["d_mlp"],)}
         sizes |= {f"blocks.{i}.w_out.weight": (d, net["d_mlp"]), f"blocks.{i}.w_out.bias": (d,)}
     sizes["unembed.weight"] = (P, d)
-    return net, {name: rng.normal(size=shape) * 1.2 / shape[-1] ** 0.5 for name, shape in sizes.items()}
+    return net, {name: rng.normal(size=shape) * 1.2 / max(1, shape[-1]) ** 0.5 for name, shape in sizes.items()}
 
 
 def one_layer(rng: np.random.Generator) -> tuple[dict[str, Any], Tensors]:
@@ -72,7 +72,7 @@ def perceptron(rng: np.random.Generator, **changes: Any) -> tuple[dict[str, Any]
         sizes |= {f"layers.{i}.linear.bias": (width,)} if net["bias"] else {}
         d = width
     sizes["unembed.weight"] = (P, d)
-    return net, {name: rng.normal(size=shape) * 1.2 / shape[-1] ** 0.5 for name, shape in sizes.items()}
+    return net, {name: rng.normal(size=shape) * 1.2 / max(1, shape[-1]) ** 0.5 for name, shape in sizes.items()}
 
 
 KINDS: dict[str, Callable[[np.random.Generator], tuple[dict[str, Any], Tensors]]] = {
@@ -81,6 +81,7 @@ KINDS: dict[str, Callable[[np.random.Generator], tuple[dict[str, Any], Tensors]]
     "not causal, no =, mixed": lambda rng: decoder(rng, equals=False, causal=False, softmax_share=0.37),
     "operator, biases": lambda rng: decoder(rng, operator=True, attention_bias=True),
     "summed, gelu": lambda rng: decoder(rng, activation="gelu_tanh", softmax_share=0.0, n_layers=1),
+    "no hidden units": lambda rng: decoder(rng, d_mlp=0, n_layers=1),
     "two layers, gelu": lambda rng: decoder(rng, activation="gelu_tanh"),
     "mlp, summed": perceptron,
     "mlp, side by side": lambda rng: perceptron(rng, combine="concatenate", bias=False),

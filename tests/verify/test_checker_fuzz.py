@@ -48,7 +48,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Given:
     }
     files["program"].write_text(Program(P, 1, (1,), (1,), (2, -1, -1)).render())
     text = certificates.pairs(files, P)
-    assert checker.check(write(directory, text), list(files.values()))[-1] == "accepted: Proved"
+    assert checker.check(write(directory, text), list(files.values()))[-1].startswith("accepted: Proved")
     return directory, list(files.values()), text
 
 
@@ -70,7 +70,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Given:
         proved("invariant rounding", scope, **closed),
     ]
     text = certificates.stream({"net": net}, task, verdicts, None)
-    assert checker.check(write(directory, text), [net])[-1] == "accepted: Proved"
+    assert checker.check(write(directory, text), [net])[-1].startswith("accepted: Proved")
     return directory, [net], text
 
 

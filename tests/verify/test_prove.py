@@ -214,6 +214,18 @@ def test_what_the_checker_rejects_is_not_proved(student: Path, tmp_path: Path, m
     assert "on a whim" in (tmp_path / "proof" / "certificate.json").read_text()
 
 
+def test_what_the_checker_cannot_follow_is_not_refuted_either(tmp_path: Path) -> None:
+    """Wrong, and so large that the checker's integers do not hold it: nobody but the prover says so."""
+    path = write_snapshot(tmp_path / "t.safetensors", 7, swap=True)
+    tensors = dict(load_file(path))
+    tensors["unembed.weight"] *= np.float32(2.0**24)
+    save_file(tensors, path, metadata=read_weights(path).metadata)
+    summary = verify_run(Nets(path), tmp_path / "proof", 10)
+    assert summary.exit_code == 2
+    assert "beyond 2^22" in str(summary.verdict)
+    assert checker.check(tmp_path / "proof" / "certificate.json", [path])[-1] == "accepted: Unknown"
+
+
 def test_the_chain_is_printed_with_its_weakest_link(
     student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -147,7 +147,26 @@ def test_another_task_is_proved_and_its_reference_is_said_to_be_taken_on_trust(t
     net = write_net(tmp_path / "net.safetensors", parity(3), stream_task("parity"))
     assert verify_stream(net, tmp_path / "proof").exit_code == 0
     lines = checker.check(tmp_path / "proof" / "certificate.json", [net, tmp_path / "proof" / "program.py"])
-    assert any("TAKEN FROM THE CERTIFICATE" in line for line in lines)
+    assert lines[-1] == "accepted: Proved, the reference machine TAKEN FROM THE CERTIFICATE"
+
+
+def test_a_program_that_is_not_given_is_not_checked(proved: Path) -> None:
+    lines = checker.check(proved / "proof" / "certificate.json", [proved / "net.safetensors"])
+    assert lines[-1] == "accepted: Proved, 1 of 4 NOT CHECKED (files not given)"
+
+
+def test_no_other_task_can_be_called_addition(proved: Path, tmp_path: Path) -> None:
+    """Options of another name that make the same key."""
+    shutil.copytree(proved, tmp_path / "copy")
+    path, net = tmp_path / "copy" / "proof" / "certificate.json", tmp_path / "copy" / "net.safetensors"
+    options = {"name": "additio", "x": "n3"}
+    write_net(net, adder(3), ADDITION, {"task": json.dumps(options)})
+    text = json.loads(path.read_text())
+    text["task"]["options"] = options
+    text["files"]["net"]["sha256"] = checker.sha256(net.read_bytes())
+    path.write_text(json.dumps(text))
+    with pytest.raises(checker.Rejected, match="its key is that of addition"):
+        checker.check(path, [net])
 
 
 def test_a_refutation_is_replayed(tmp_path: Path) -> None:
