@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from pipeline.files import sorted_header
 from pipeline.tasks.streaming import StreamTask, stream_task
 
 Tensors = dict[str, np.ndarray]
+
+
+def write_tensors(path: Path, tensors: Tensors, metadata: dict[str, str]) -> Path:
+    """A safetensors file; equal tensors give equal bytes."""
+    path.write_bytes(sorted_header(save(tensors, metadata=metadata)))
+    return path
 
 
 def hand_built(p: int, sign: int = 1, frequencies: tuple[int, ...] = (1, 2), scale: int = 60) -> Tensors:
@@ -42,8 +49,7 @@ def write_student(path: Path, tensors: Tensors, p: int | str, sign: int = 1, **h
     """Writes a student file; `header` replaces entries of its metadata."""
     operation = "addition" if sign == 1 else "subtraction"
     meta = {"format": "catapult-student-1", "p": str(p), "operation": operation, "frequencies": "[1, 2]", **header}
-    save_file({name: value.astype(np.int32) for name, value in tensors.items()}, path, metadata=meta)
-    return path
+    return write_tensors(path, {name: value.astype(np.int32) for name, value in tensors.items()}, meta)
 
 
 def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Path:
@@ -83,8 +89,7 @@ def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Pat
     task = {"name": "modular", "operation": operation, "p": p, "train_fraction": 0.3}
     meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task)}
     meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1"}
-    save_file({name: value.astype(np.float32) for name, value in weights.items()}, path, metadata=meta)
-    return path
+    return write_tensors(path, {name: value.astype(np.float32) for name, value in weights.items()}, meta)
 
 
 def adder(base: int = 10) -> Tensors:
@@ -136,5 +141,5 @@ def write_net(
     }
     meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task.to_dict())}
     meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1", **(header or {})}
-    save_file({name: np.ascontiguousarray(t, dtype=np.float32) for name, t in tensors.items()}, path, metadata=meta)
-    return path
+    single = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+    return write_tensors(path, single, meta)

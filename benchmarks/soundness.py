@@ -28,9 +28,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from safetensors.numpy import save_file
 
-from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student
+from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student, write_tensors
 from benchmarks.misstatements import KINDS
 from benchmarks.mutants import Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
 from benchmarks.truth import falsehoods
@@ -129,7 +128,7 @@ def _float_student(path: Path) -> Path:
     tensors = {name: value + rng.normal(scale=1e-4, size=value.shape) for name, value in hand_built(5).items()}
     tensors = {name: value / 2 ** places[name] for name, value in tensors.items()}
     meta = {"format": "catapult-student-float-1", "p": "5", "operation": "addition"}
-    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, path, metadata=meta)
+    write_tensors(path, {name: value.astype(np.float32) for name, value in tensors.items()}, meta)
     return path
 
 

@@ -263,10 +263,19 @@ def _machine(entry: Mapping[str, Any]) -> Machine:
     return Machine(*(tuple(tuple(tuple(row) for row in rows) for rows in table) for table in tables))
 
 
+def _said_machine(text: Mapping[str, Any], refuted: Mapping[str, Any]) -> Machine:
+    """The one machine of the three claims: of a refuted claim in `measured`, or in the evidence of another."""
+    measured = refuted["measured"]
+    if isinstance(measured, Mapping) and measured.get("machine") is not None:
+        return _machine(measured["machine"])
+    return _machine(next(entry["evidence"]["machine"] for entry in text["claims"] if entry["evidence"]))
+
+
 def _reference(text: Mapping[str, Any], trusting: bool) -> Machine:
     """Of a task that has one."""
     of = next(entry for entry in text["claims"] if entry["claim"] == {"kind": "machine"})
-    said = (of["evidence"] or of["measured"]).get("reference")
+    told = of["evidence"] or of["measured"]
+    said = told.get("reference") if isinstance(told, Mapping) else None
     machine = _machine(said) if trusting and said is not None else _task(text).machine()
     assert machine is not None
     return machine
@@ -280,7 +289,7 @@ def _on_streams(text: Mapping[str, Any], files: Mapping[str, Path], entry: Mappi
     if entry["sentence"] != on_streams(kind, task.key).sentence:
         return "another sentence"
     if entry["verdict"]["verdict"] == "Refuted":
-        of = _machine(entry["measured"]["machine"])
+        of = _said_machine(text, entry)
         return _stream_counterexample(entry["verdict"]["counterexample"], _reference(text, trusting), of.run)
     machine = _machine(entry["evidence"]["machine"])
     if kind == "machine":
