@@ -150,6 +150,7 @@ def table(subject: str, data: bytes) -> Table | None:
         tensors, header = load(data), json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         return _ball_table(header, tensors) if subject in ("pruned net", "trained net") else _student(header, tensors)
     except Exception:
+        # Mutants fail in every way. A file without answers makes what is said of it false: the stricter judgement.
         return None
 
 

@@ -41,7 +41,8 @@ def test_answers_leads_and_bounds_against_balls_and_random_orders(kind: str, tmp
 
 
 def test_float32_of_torch_stays_within_the_bounds(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from pipeline.nets import build_net, config_from
 
     shape, tensors = KINDS["transformer"](np.random.default_rng(5))
