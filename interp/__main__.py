@@ -16,12 +16,17 @@ Look inside the snapshots of a training run of (a + b) mod p.
   analyse   every snapshot: progress measures, the phases of the run and the cycle of
             the transition, spectra, and the circuit of the last snapshot
   circuit   which heads and neurons carry the answer of one snapshot
+  attribute which heads, neurons and edges carry the answer of one snapshot, by one of six
+            methods, and the smallest circuit that is faithful
+  export    a circuit of `attribute` as a web page, GraphML, DOT or Neuronpedia graph
   measures  the measures of one snapshot and the evidence for its phase, as a table
   import    a checkpoint that others trained, or a folder of them, as a run
 
 examples:
   python -m interp analyse runs/modular-catapult-s0 --out analysis/modular-catapult-s0
   python -m interp circuit runs/modular-catapult-s0 --snapshot 5 --out circuit.json
+  python -m interp attribute runs/modular-catapult-s0 --method integrated_gradients --out circuit.json
+  python -m interp export circuit.json --out circuit.html
   python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0020.safetensors
   python -m interp import model.pt --layout tl --task modular --p 59
 
@@ -43,6 +48,33 @@ layouts:
 What tensors cannot say comes from --set, then from --config or from the JSON file beside the
 checkpoint (config_X.json for model_X.pt, X.json, config.json). What nothing says is taken for
 granted, printed, and kept in params.json. Settings:
+"""
+
+
+METHODS = (
+    "direct_logit_attribution",
+    "activation_patching",
+    "edge_patching",
+    "attribution_patching",
+    "integrated_gradients",
+    "edge_masks",
+)
+
+ATTRIBUTE = """\
+Score every node and edge of a snapshot, of kind transformer or deep_transformer, keep the
+smallest set of edges that carries the answer, and write the graph as node-link JSON.
+
+methods:
+  direct_logit_attribution   what each node writes towards the answer itself
+  activation_patching        exact effect of each node, one at a time
+  edge_patching              exact effect of each edge, one at a time (path patching)
+  attribution_patching       estimate of all at once by one gradient (EAP)
+  integrated_gradients       the same by gradients on the way between the inputs (EAP-IG)
+  edge_masks                 a learnt gate on every edge
+
+An effect is what the logit difference (right answer against the corrupted input's answer)
+loses when a node or an edge carries what it carries on the corrupted input. Scores and
+circuits are measured on different random pairs.
 """
 
 
@@ -78,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     circuit.add_argument("--out", type=Path, default=Path("circuit.json"), help="file to write (default: circuit.json)")
     circuit.add_argument("--faithfulness", type=float, default=0.99, help="share of answers to keep (default: 0.99)")
 
+    _attribute_parser(commands)
+
     measures = commands.add_parser(
         "measures",
         help="the measures of one snapshot and the evidence for its phase",
@@ -99,6 +133,37 @@ def parser() -> argparse.ArgumentParser:
     foreign.add_argument("--map", type=Path, metavar="FILE", help="your Python file, for --layout module")
     foreign.add_argument("--out", type=Path, help="run directory to write (default: runs/<name of the checkpoint>)")
     return top
+
+
+def _attribute_parser(commands: Any) -> None:
+    shape = argparse.RawDescriptionHelpFormatter
+    attribute = commands.add_parser(
+        "attribute",
+        help="the circuit of one snapshot by an attribution method",
+        formatter_class=shape,
+        description=ATTRIBUTE,
+    )
+    attribute.add_argument("run", type=Path, metavar="RUN", help="run directory")
+    attribute.add_argument("--snapshot", default="last", metavar="last|N", help="cycle of the snapshot (default: last)")
+    attribute.add_argument("--method", choices=METHODS, default="integrated_gradients", help="(default: %(default)s)")
+    attribute.add_argument(
+        "--out", type=Path, default=Path("circuit.json"), help="file to write (default: %(default)s)"
+    )
+    attribute.add_argument("--neurons", action="store_true", help="every neuron a node, not every MLP")
+    attribute.add_argument("--inputs", type=int, default=256, help="pairs that scores are taken on (default: 256)")
+    attribute.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")
+    attribute.add_argument(
+        "--faithfulness", type=float, default=0.99, help="share of the metric to keep (default: 0.99)"
+    )
+    attribute.add_argument(
+        "--necessary", action="store_true", help="cut the circuit down until every edge changes an answer when removed"
+    )
+    export = commands.add_parser("export", help="a circuit of `attribute` in another format")
+    export.add_argument("circuit", type=Path, metavar="CIRCUIT", help="circuit.json of `attribute`")
+    export.add_argument("--out", type=Path, required=True, help="file to write; its ending is the format")
+    export.add_argument(
+        "--to", choices=["json", "graphml", "dot", "neuronpedia", "html"], help="format, if not the ending"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,6 +200,44 @@ def circuit(options: argparse.Namespace) -> None:
     print(
         f"net's own answers kept: {kept['agreement_train']:.2%} on training pairs, {kept['agreement_all']:.2%} on all"
     )
+    print(f"wrote {options.out}")
+
+
+def attribute(options: argparse.Namespace) -> None:
+    if not 0 < options.faithfulness <= 1:
+        raise UserError(f"--faithfulness = {options.faithfulness}: give a share above 0 and at most 1, such as 0.99")
+    if options.inputs < 1:
+        raise UserError(f"--inputs = {options.inputs}: give 1 or more")
+    from interp.circuits import find
+    from interp.circuits.circuit import save_circuit
+    from interp.circuits.snapshot import choose_snapshot
+    from pipeline.nets import Net
+    from pipeline.runs import Run, load_snapshot
+
+    snapshot = load_snapshot(choose_snapshot(Run.open(options.run), options.snapshot), Net)
+    found = find(
+        snapshot.net,
+        snapshot.task,
+        options.method,
+        neurons=options.neurons,
+        inputs=options.inputs,
+        seed=options.seed,
+        target=options.faithfulness,
+        necessary=options.necessary,
+    )
+    save_circuit(found, options.out)
+    kept = found.graph["circuit"]
+    print(f"kept {kept['edges']} of {found.number_of_edges()} edges: faithfulness {kept['faithfulness']:.4f}, ", end="")
+    print(f"the net's own answer on {kept['agreement']:.2%} of the inputs")
+    print(f"CPR {found.graph['cpr']:.4f}, CMD {found.graph['cmd']:.4f}")
+    print(f"wrote {options.out}")
+
+
+def export_circuit(options: argparse.Namespace) -> None:
+    from interp.circuits.circuit import load_circuit
+    from interp.export import export
+
+    export(load_circuit(options.circuit), options.out, options.to)
     print(f"wrote {options.out}")
 
 
@@ -191,7 +294,14 @@ def _settings(given: list[str]) -> dict[str, Any]:
     return values
 
 
-COMMANDS = {"analyse": analyse, "circuit": circuit, "measures": measures, "import": import_run}
+COMMANDS = {
+    "analyse": analyse,
+    "circuit": circuit,
+    "attribute": attribute,
+    "export": export_circuit,
+    "measures": measures,
+    "import": import_run,
+}
 
 
 if __name__ == "__main__":

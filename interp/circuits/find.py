@@ -1,0 +1,52 @@
+"""From a net to its circuit: attribute, rank, and keep the fewest edges that are faithful on other inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+
+from interp.attribution import METHODS
+from interp.attribution.metric import contrast
+from interp.circuits.circuit import circuit_of
+from interp.circuits.curve import Evaluator, curve, ranking, smallest
+from interp.circuits.necessity import changed_answers, minimal, prune
+from interp.circuits.spectra import node_spectra
+from pipeline.nets import Net
+from pipeline.tasks import ModularTask
+
+INPUTS = 256
+FAITHFUL = 0.99
+COUNTED = 5000
+"""In circuits of more edges it takes minutes to remove each one, and is done only where necessity is asked for."""
+
+
+def find(
+    net: Net,
+    task: ModularTask,
+    method: str,
+    *,
+    neurons: bool = False,
+    inputs: int = INPUTS,
+    seed: int = 0,
+    target: float = FAITHFUL,
+    necessary: bool = False,
+    **options: Any,
+) -> nx.DiGraph:
+    """The circuit of a net by one of `METHODS`.
+
+    Edges are scored on `inputs` random pairs (half the domain at most), and circuits measured on as many others. The
+    circuit is the smallest prefix of the ranking with faithfulness `target`, without its dead ends. With `necessary`
+    it is cut down further, to edges that each have an input on which their removal changes the answer.
+    """
+    inputs = min(inputs, len(task.pairs()) // 2)
+    attribution = METHODS[method](net, *contrast(task, inputs, seed), neurons=neurons, **options)
+    evaluator = Evaluator(net, *contrast(task, inputs, seed, skip=inputs), neurons=neurons)
+    order = ranking(attribution)
+    kept = prune(attribution.graph, smallest(evaluator, order, target))
+    if necessary:
+        kept = minimal(evaluator, kept, order)
+    changes = changed_answers(evaluator, kept) if necessary or kept.sum() <= COUNTED else None
+    measured = evaluator.points(kept[None])[0]
+    spectra = node_spectra(evaluator.stream, task)
+    return circuit_of(attribution, task, kept, measured, curve(evaluator, order), changes, spectra)
