@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,20 @@ import networkx as nx
 import torch
 
 from interp.circuit import circuit_to_json, find_circuit
-from interp.forward import Evaluation, evaluate
+from interp.algorithms import AlgorithmLabel
+from interp.bootstrap import Uncertainty, uncertainty
 from interp.fourier import key_frequencies, n_frequencies
 from interp.labels import label
 from interp.phases import Phases, evidence, find_phases
-from interp.progress_measures import Measures, Spectra, measure_evaluation, spectra_of
+from interp.progress_measures import Measures, Spectra, spectra_of
+from interp.similarity import similarity, similarity_floor
+from interp.snapshots import Moment, evaluate_snapshot, examine
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
-from pipeline.nets import Net, Transformer
+from pipeline.nets import Transformer
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
-from pipeline.runs import Run, Snapshot, load_snapshot
+from pipeline.runs import Run
 
 PHASES_SCHEMA = "catapult-phases-1"
 SPECTRA_SCHEMA = "catapult-spectra-1"
@@ -31,19 +36,26 @@ SPECTRA_SCHEMA = "catapult-spectra-1"
 
 @dataclass(frozen=True)
 class Analysis:
-    """The analysis of a run; positions in `phases` and `measures` are snapshots, in cycle order.
+    """The analysis of a run; positions in `phases` and `uncertainty` are those of `moments`, in cycle order.
 
     `circuit` is None where the net is no one-layer transformer.
     """
 
-    cycles: tuple[int, ...]
-    steps: tuple[int, ...]
-    measures: tuple[Measures, ...]
+    moments: tuple[Moment, ...]
     phases: Phases
+    uncertainty: Uncertainty
     first_spectra: Spectra
     last_spectra: Spectra
     key_frequencies: tuple[int, ...]
     circuit: nx.DiGraph | None
+
+    @property
+    def cycles(self) -> tuple[int, ...]:
+        return tuple(moment.cycle for moment in self.moments)
+
+    @property
+    def measures(self) -> tuple[Measures, ...]:
+        return tuple(moment.measures for moment in self.moments)
 
     @property
     def transition_cycle(self) -> int | None:
@@ -60,28 +72,18 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     params = params or InterpParams()
     run = Run.open(run_dir)
     train = torch.from_numpy(run.split()[0])
-    last = evaluate_snapshot(run, run.snapshots[-1])[1]
+    first, last = (evaluate_snapshot(run, path)[1] for path in (run.snapshots[0], run.snapshots[-1]))
     last_spectra = spectra_of(last)
     keys = key_frequencies(last_spectra.logits, params.key_power)
 
-    cycles, steps, measures = [], [], []
-    first_spectra = last_spectra
     with Progress("interp", len(run.snapshots), unit="snapshot") as progress:
-        for i, path in enumerate(run.snapshots):
-            snapshot, evaluation = evaluate_snapshot(run, path)
-            if i == 0:
-                first_spectra = spectra_of(evaluation)
-            measures.append(measure_evaluation(evaluation, train, keys, key_power=params.key_power))
-            cycles.append(snapshot.cycle)
-            steps.append(snapshot.step)
-            progress.advance()
-        phases = find_phases(measures, run.task.p, params.thresholds)
+        moments = examine(run, keys, params, progress)
+        phases = find_phases([moment.measures for moment in moments], run.task.p, params.thresholds)
+        doubt = uncertainty([moment.replicates for moment in moments], run.task.p, params.thresholds)
         circuit = find_circuit(last, train, params.faithfulness) if isinstance(last.net, Transformer) else None
-        analysis = Analysis(
-            tuple(cycles), tuple(steps), tuple(measures), phases, first_spectra, last_spectra, keys, circuit
-        )
+        analysis = Analysis(tuple(moments), phases, doubt, spectra_of(first), last_spectra, keys, circuit)
         since = f" from cycle {analysis.transition_cycle}" if analysis.transition_cycle is not None else ""
-        progress.say(f"{run.key}: {len(cycles)} snapshots, ends in {phases.final}{since}")
+        progress.say(f"{run.key}: {len(moments)} snapshots, ends in {phases.final}{since}")
 
     with fresh_directory(out_dir) as directory:
         (directory / "measures.csv").write_text(measures_csv(analysis), newline="")
@@ -92,24 +94,34 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     return analysis
 
 
-def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[Any]]:
-    """Load one snapshot of the run and run it on the whole domain."""
-    snapshot = load_snapshot(path, Net)
-    if snapshot.task != run.task:
-        raise UserError(f"{path}: computes {snapshot.task}, its run {run.task}; train the run again")
-    return snapshot, evaluate(snapshot.net, snapshot.task)
-
-
 def measures_csv(analysis: Analysis) -> str:
-    """One row a snapshot; floats at 6 significant digits, a measure without any pair to take it on is empty."""
+    """One row a snapshot; floats at 6 significant digits, a measure without any pair to take it on is empty.
+
+    Similarities are to the snapshot before, and empty for the first one.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["cycle", "step", *Measures.names(), "phase"])
-    for cycle, step, m, phase in zip(
-        analysis.cycles, analysis.steps, analysis.measures, analysis.phases.per_snapshot, strict=True
-    ):
-        writer.writerow([cycle, step, *(cell(getattr(m, name)) for name in Measures.names()), phase])
+    later = ["learning_coefficient", "learning_coefficient_error", "circuit_similarity", "circuit_similarity_floor"]
+    writer.writerow(["cycle", "step", *Measures.names(), *later, "algorithm", "phase"])
+    alike = similarities(analysis.moments)
+    for moment, near, phase in zip(analysis.moments, alike, analysis.phases.per_snapshot, strict=True):
+        lc = moment.learning_coefficient
+        numbers = [*(getattr(moment.measures, name) for name in Measures.names()), lc.value, lc.error, *near]
+        row = [moment.cycle, moment.step, *map(cell, numbers), moment.algorithm.name, phase]
+        writer.writerow(row)
     return text.getvalue()
+
+
+def similarities(moments: Sequence[Moment]) -> list[tuple[float, float]]:
+    """Of each snapshot's circuit to that of the one before, and the floor of that (see `interp.similarity`)."""
+    found = [(math.nan, math.nan)]
+    for before, after in pairwise(moments):
+        if before.graph is None or before.edges is None or after.edges is None:
+            found.append((math.nan, math.nan))
+            continue
+        floor = similarity_floor(before.graph, before.edges, after.edges)
+        found.append((similarity(before.edges, after.edges), floor))
+    return found
 
 
 def cell(value: float | int) -> str:
@@ -120,24 +132,56 @@ def cell(value: float | int) -> str:
 
 
 def phases_record(analysis: Analysis, p: int, limits: ThresholdParams) -> dict[str, Any]:
-    """phases.json. `label` is what a snapshot would be called on its own; `phase` is that of its segment."""
-    phases, cycles, measures = analysis.phases, analysis.cycles, analysis.measures
+    """phases.json. `label` is what a snapshot would be called on its own; `phase` is that of its segment.
+
+    `change` and `transition` are shares of the bootstrap's replicates (see `interp.bootstrap`).
+    """
+    phases, cycles, doubt = analysis.phases, analysis.cycles, analysis.uncertainty
     at = phases.transition
+    rows = zip(analysis.moments, phases.per_snapshot, doubt.change, doubt.transition, strict=True)
     return {
         "schema": PHASES_SCHEMA,
         "phases": [
-            {"cycle": cycle, "step": step, "phase": phase, "label": label(m, p, limits)}
-            for cycle, step, phase, m in zip(cycles, analysis.steps, phases.per_snapshot, measures, strict=True)
+            {
+                "cycle": moment.cycle,
+                "step": moment.step,
+                "phase": phase,
+                "label": label(moment.measures, p, limits),
+                "algorithm": algorithm_record(moment.algorithm),
+                "change": change,
+                "transition": transition,
+            }
+            for moment, phase, change, transition in rows
         ],
         "segments": [
             {"phase": s.phase, "first_cycle": cycles[s.first], "last_cycle": cycles[s.last]} for s in phases.segments
         ],
         "change_points": [cycles[i] for i in phases.change_points],
         "transition_cycle": analysis.transition_cycle,
+        "replicates": doubt.replicates,
         "final_phase": phases.final,
         "evidence": {
             "last_snapshot": evidence(analysis.measures[-1], p, limits),
             "transition": None if at is None else evidence(analysis.measures[at], p, limits),
+        },
+    }
+
+
+def algorithm_record(found: AlgorithmLabel) -> dict[str, Any]:
+    """The label with its evidence, that of the nearest label where it is unknown."""
+    return {
+        "name": found.name,
+        "confidence": found.confidence,
+        "nearest": found.nearest,
+        "also": list(found.also),
+        "evidence": {
+            e.criterion.name: {
+                "value": e.criterion.value,
+                "threshold": e.criterion.threshold,
+                "at_least": e.criterion.at_least,
+                "holds": e.criterion.holds,
+            }
+            for e in found.evidence
         },
     }
 

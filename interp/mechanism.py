@@ -57,11 +57,14 @@ def scrubbed_accuracy(
     the domain. A net whose remainder is noise keeps its answers. A net that uses the remainder to get inputs right
     loses them, even where its mean logits look like a clock. Mean of `RESAMPLES` permutations with fixed seeds.
     """
-    right = 0
-    for seed in range(RESAMPLES):
-        order = torch.from_numpy(np.random.default_rng(seed).permutation(len(answers)))
-        right += int(((carried + remainder[order]).argmax(1) == answers).sum())
-    return right / (RESAMPLES * len(answers))
+    orders = scrub_orders(len(answers))
+    right = sum(int(((carried + remainder[order]).argmax(1) == answers).sum()) for order in orders)
+    return right / (len(orders) * len(answers))
+
+
+def scrub_orders(n_pairs: int) -> list[Int[Tensor, " pair"]]:
+    """The permutations by which the remainder is taken from other inputs."""
+    return [torch.from_numpy(np.random.default_rng(seed).permutation(n_pairs)) for seed in range(RESAMPLES)]
 
 
 def equivariance(given: Int[Tensor, " pair"], answers: Int[Tensor, " pair"], p: int) -> float:

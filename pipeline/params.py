@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import UserError
-from pipeline.fields import Fraction, NonNegative, Params, PositiveInt, Rate, Share
+from pipeline.fields import Fraction, NonNegative, Params, Positive, PositiveInt, Rate, Share
 from pipeline.recipe_params import AdamWParams as AdamWParams
 from pipeline.recipe_params import ConstraintParams as ConstraintParams
 from pipeline.recipe_params import GrokfastParams as GrokfastParams
@@ -114,11 +114,32 @@ class ThresholdParams(Params):
     fitting: Fraction = 0.25
 
 
+class SamplerParams(Params):
+    """The Langevin sampler of the local learning coefficient; interp/llc.py says what each is.
+
+    Estimates are comparable at one `pull` only.
+    """
+
+    step: Positive = 3e-5
+    pull: Positive = 1000.0
+    chains: PositiveInt = 2
+    burn_in: PositiveInt = 80
+    draws: PositiveInt = 40
+    batch: PositiveInt = 256
+    seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+
+
 class InterpParams(Params):
-    """Share of the logits' power that the key frequencies carry, and the faithfulness a circuit must reach."""
+    """What the analysis of a run takes.
+
+    `key_power` is the share of the logits' power that the key frequencies carry, `faithfulness` what a circuit must
+    reach, `replicates` the size of the bootstrap over inputs.
+    """
 
     key_power: Share = 0.95
     faithfulness: Share = 0.99
+    replicates: PositiveInt = 100
+    sampler: SamplerParams = SamplerParams()
     thresholds: ThresholdParams = ThresholdParams()
 
 

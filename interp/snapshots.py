@@ -1,0 +1,119 @@
+"""What is measured of every snapshot of a run: phase measures and their replicates, algorithm, learning coefficient.
+
+Snapshots are independent, so that as many are measured at a time as there are cores, each in a thread of its own on
+one core. Numbers do not depend on how many that is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interp.algorithms import AlgorithmLabel, name_algorithm
+from interp.attribution import contrast, integrated_gradients
+from interp.bootstrap import draws, replicate_measures
+from interp.forward import Evaluation, evaluate
+from interp.graph import Graph
+from interp.llc import LearningCoefficient, Sampler, learning_coefficient
+from interp.progress_measures import Measures, measure_evaluation
+from pipeline.errors import UserError
+from pipeline.nets import DeepTransformer, Net, Quadratic
+from pipeline.params import InterpParams
+from pipeline.progress import Progress
+from pipeline.runs import Run, Snapshot, load_snapshot
+
+ATTRIBUTED = 256
+"""Pairs on which the circuits that are compared between snapshots are scored."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One snapshot. `edges` are the scores of EAP-IG on `graph`; None where the kind of net has no such graph."""
+
+    cycle: int
+    step: int
+    measures: Measures
+    replicates: tuple[Measures, ...]
+    algorithm: AlgorithmLabel
+    learning_coefficient: LearningCoefficient
+    graph: Graph | None
+    edges: NDArray[np.float64] | None
+
+
+def examine(run: Run, frequencies: tuple[int, ...], params: InterpParams, progress: Progress) -> list[Moment]:
+    """Every snapshot, in cycle order; `frequencies` are the key frequencies of the measures."""
+    train = torch.from_numpy(run.split()[0])
+    counts = draws(len(run.task.pairs()), params.replicates)
+
+    def one(path: Path) -> Moment:
+        return _examine(*evaluate_snapshot(run, path), train, frequencies, counts, params)
+
+    found = []
+    with one_core_each(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(run.snapshots))) as pool:
+        for moment in pool.map(one, run.snapshots):
+            found.append(moment)
+            progress.advance()
+    return found
+
+
+@contextmanager
+def one_core_each() -> Iterator[None]:
+    """torch on one core a call, so that calls go side by side and give the same bits whatever their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[Any]]:
+    """Load one snapshot of the run and run it on the whole domain."""
+    snapshot = load_snapshot(path, Net)
+    if snapshot.task != run.task:
+        raise UserError(f"{path}: computes {snapshot.task}, its run {run.task}; train the run again")
+    return snapshot, evaluate(snapshot.net, snapshot.task)
+
+
+def _examine(
+    snapshot: Snapshot[Net],
+    evaluation: Evaluation[Any],
+    train: Int[Tensor, " train"],
+    frequencies: tuple[int, ...],
+    counts: Float[Tensor, "replicate pair"],
+    params: InterpParams,
+) -> Moment:
+    net, task = snapshot.net, snapshot.task
+    measures = measure_evaluation(evaluation, train, frequencies, key_power=params.key_power)
+    pairs, answers = torch.from_numpy(task.pairs())[train], evaluation.answers[train]
+    graph, edges = _edges(net, snapshot)
+    return Moment(
+        cycle=snapshot.cycle,
+        step=snapshot.step,
+        measures=measures,
+        replicates=replicate_measures(measures, evaluation, train, frequencies, counts),
+        algorithm=name_algorithm(net, task, train),
+        learning_coefficient=learning_coefficient(net, pairs, answers, Sampler(**params.sampler.model_dump())),
+        graph=graph,
+        edges=edges,
+    )
+
+
+def _edges(net: Net, snapshot: Snapshot[Net]) -> tuple[Graph | None, NDArray[np.float64] | None]:
+    """Scores of every edge, down to neurons where the net's neurons read the stream linearly."""
+    if isinstance(net, Quadratic):
+        return None, None
+    whole = isinstance(net, DeepTransformer) and net.config.pre_norm
+    found = integrated_gradients(net, *contrast(snapshot.task, ATTRIBUTED), neurons=not whole)
+    return found.graph, found.edges
