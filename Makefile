@@ -28,4 +28,4 @@ test: .venv/ready
 	$(BIN)/pytest
 
 clean:
-	rm -rf .venv .cache runs analysis compressed proofs report
+	rm -rf .venv .cache runs analysis compressed proofs verdicts report

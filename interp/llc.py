@@ -41,7 +41,7 @@ class Sampler:
     chains: int = 2
     burn_in: int = 80
     draws: int = 40
-    batch: int = 256
+    batch: int = 128
     seed: int = 0
 
 

@@ -125,7 +125,7 @@ class SamplerParams(Params):
     chains: PositiveInt = 2
     burn_in: PositiveInt = 80
     draws: PositiveInt = 40
-    batch: PositiveInt = 256
+    batch: PositiveInt = 128
     seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
 
 

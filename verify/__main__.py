@@ -1,4 +1,4 @@
-"""`python -m verify prove | stream | extract | check`."""
+"""`python -m verify prove | snapshots | stream | chain | extract | check`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from verify.exact_net import load_exact_net
 from verify.programs import extract
 from verify.run import Nets, verify_run
 from verify.stream_run import verify_stream
+from verify.verdicts import to_csv, verdicts
 
 EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
 
@@ -31,6 +32,7 @@ Each = is a claim of its own and ends in Proved, Refuted (with a pair on which i
 _EPILOG = """examples:
   python -m verify prove --student student.safetensors --trained pruned.safetensors --out proof
   python -m verify prove --trained snapshot.safetensors         is the trained net right on every input?
+  python -m verify snapshots runs/modular-catapult-s0           every snapshot: right on all inputs, or where it is not
   python -m verify extract --student student.safetensors --out program.py && python program.py 37 99
   python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
   python -m verify stream cycle-0008.safetensors --out proof       a recurrent net, for streams of every length
@@ -61,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     prove.add_argument("--trained", type=Path, help="snapshot of the trained net, safetensors")
     prove.add_argument("--out", type=Path, help=_OUT)
     prove.add_argument("--timeout", type=float, default=300.0, help="wall-clock seconds for the solver (300)")
+    snapshots = commands.add_parser(
+        "snapshots",
+        help="evaluate every snapshot of a run on every input, in exact arithmetic",
+        description="Right on every input, or the first on which it is not: for every snapshot of a run, in exact\n"
+        "arithmetic, and whether float32 could differ. It is evaluated and not certified: `prove` proves one.",
+        formatter_class=raw,
+    )
+    snapshots.add_argument("run", type=Path, help="run directory, such as runs/modular-catapult-s0")
+    snapshots.add_argument("--out", type=Path, help="CSV file to write (default: verdicts/<name of the run>.csv)")
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
     write.add_argument("--out", type=Path, required=True, help="Python file to write")
@@ -88,6 +99,11 @@ def main(arguments: list[str]) -> int:
         if options.command == "extract":
             net = load_exact_net(options.student)
             _write(options.out, extract(net).render())
+            return 0
+        if options.command == "snapshots":
+            out = options.out or Path("verdicts") / f"{options.run.resolve().name}.csv"
+            _write(out, to_csv(verdicts(options.run, _progress)))
+            print(f"wrote {out}")
             return 0
         if options.command == "chain":
             lines, verdict = describe(options.proof)

@@ -1,0 +1,106 @@
+"""What every snapshot of a run answers, decided on all its inputs; evaluated, and not proved.
+
+    right   the largest logit is the right answer's on every pair, in exact arithmetic over the stored weights
+    wrong   on some pair it certainly is another's; the counterexample is the first such pair, of those that float32
+            shares if there are any
+    open    neither: a tie, or logits too close for float64
+
+by the running error analysis of `rounding`, in its coarse form. No certificate is written and no checker has looked:
+Proved is said by `verify prove` of one snapshot, not here. `margin` is the least lead of the right answer, the
+smallest over all pairs; `margin_over_bound` holds it against what float32 may lose, so that above 1 every float32
+evaluation is right too; None where the net is not right everywhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+
+from pipeline.files import snapshot_paths
+from pipeline.tasks import ModularTask
+from pipeline.tasks.modular import Operation
+from verify.exact_net import NO_ANSWER
+from verify.real_net import load_real_net
+from verify.results import rounded
+from verify.rounding import analyse
+from verify.solver import Progress
+
+Status = Literal["right", "wrong", "open"]
+COLUMNS = ("cycle", "status", "wrong", "open", "inputs", "margin", "margin_over_bound", "counterexample")
+
+
+@dataclass(frozen=True)
+class SnapshotVerdict:
+    """Counts are of pairs; `counterexample` is an equation, empty without one."""
+
+    cycle: int
+    wrong: int
+    open: int
+    inputs: int
+    margin: float | None
+    margin_over_bound: float | None
+    counterexample: str
+
+    @property
+    def status(self) -> Status:
+        return "wrong" if self.wrong else "open" if self.open else "right"
+
+    def __str__(self) -> str:
+        if self.status == "right":
+            also = ", in float32 too" if (self.margin_over_bound or 0) > 1 else ""
+            return f"right on all {self.inputs} inputs{also}"
+        if self.status == "open":
+            return f"open on {self.open} of {self.inputs} inputs"
+        return f"wrong on {self.wrong} of {self.inputs} inputs: {self.counterexample}"
+
+
+def verdicts(run: Path, progress: Progress) -> list[SnapshotVerdict]:
+    """Every snapshot of a run, in cycle order; UserError where one is of a kind that is not known here."""
+    found = []
+    for path in snapshot_paths(run):
+        found.append(verdict_of(path))
+        progress(f"cycle {found[-1].cycle}: {found[-1]}")
+    return found
+
+
+def verdict_of(path: Path) -> SnapshotVerdict:
+    """One snapshot, `cycle-0007.safetensors` being that of cycle 7."""
+    net = load_real_net(path)
+    task = ModularTask(net.p, cast(Operation, net.operation))
+    expected = task.answers().reshape(net.p, net.p)
+    report = analyse(net, coarse=True)
+    certain = report.answers != NO_ANSWER
+    wrong = certain & (report.answers != expected)
+    shared = np.argwhere(wrong & (report.margins > report.bounds))
+    first = shared if len(shared) else np.argwhere(wrong)
+    all_right = bool(certain.all()) and not len(first)
+    said = ""
+    if len(first):
+        a, b = (int(v) for v in first[0])
+        said = f"a = {a}, b = {b}: {task} = {expected[a, b]}, the net says {report.answers[a, b]}"
+    return SnapshotVerdict(
+        cycle=int(path.stem.removeprefix("cycle-")),
+        wrong=int(wrong.sum()),
+        open=int((~certain).sum()),
+        inputs=certain.size,
+        margin=rounded(float(report.margins.min())) if all_right else None,
+        margin_over_bound=rounded(report.smallest) if all_right else None,
+        counterexample=said,
+    )
+
+
+def to_csv(found: Sequence[SnapshotVerdict]) -> str:
+    """One row a snapshot; what is nan is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in found:
+        values = [getattr(one, name) for name in COLUMNS]
+        writer.writerow(["" if value is None else value for value in values])
+    return text.getvalue()
