@@ -14,9 +14,9 @@ from typing import Any
 import networkx as nx
 import torch
 
-from interp.circuit import circuit_to_json, find_circuit
 from interp.algorithms import AlgorithmLabel
 from interp.bootstrap import Uncertainty, uncertainty
+from interp.circuit import circuit_to_json, find_circuit
 from interp.fourier import key_frequencies, n_frequencies
 from interp.labels import label
 from interp.phases import Phases, evidence, find_phases

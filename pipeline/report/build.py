@@ -55,7 +55,7 @@ def training_rows(records: Sequence[Record]) -> list[list[object]]:
 
 def measures_rows(records: Sequence[Record]) -> list[list[object]]:
     """The measures of every run's snapshots with their phase."""
-    names = [name for name in records[0].measures.columns if name != "phase"]
+    names = [name for name in records[0].measures.columns if name not in ("algorithm", "phase")]
     rows: list[list[object]] = [["run", *names, "phase"]]
     for each in records:
         values = rows_of(each.measures, names)

@@ -7,15 +7,21 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.report.certificate import parse_certificate
-from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, Spectra, Table
+from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, SnapshotVerdict, Spectra, Table
 
 T = TypeVar("T")
 
-STAGE_OF = {"runs": "train", "analysis": "interp", "compressed": "compress", "proofs": "verify"}
+STAGE_OF = {
+    "runs": "train",
+    "analysis": "interp",
+    "compressed": "compress",
+    "proofs": "verify",
+    "verdicts": "verdicts",
+}
 
 
 def record(key: str, root: Path) -> Record:
@@ -30,6 +36,11 @@ def record(key: str, root: Path) -> Record:
         raise UserError(
             f"proofs/{key}/certificate.json = Proved, but compressed/{key}/ladder.json counts {last.wrong} wrong "
             f"answers of its last net: they are not of one run; run the stages compress and verify again"
+        )
+    if found.certificate.status == "Proved" and found.verdicts[-1].kind in ("wrong", "open"):
+        raise UserError(
+            f"proofs/{key}/certificate.json = Proved, but verdicts/{key}.csv has the last snapshot "
+            f"{found.verdicts[-1].kind}: they are not of one run; run the stages verify and verdicts again"
         )
     return found
 
@@ -51,6 +62,7 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
         history=parsed(root, f"runs/{key}/history.csv", parse_table),
         measures=parsed(root, f"analysis/{key}/measures.csv", parse_table),
         phases=parsed(root, f"analysis/{key}/phases.json", lambda text: parse_phases(json.loads(text))),
+        verdicts=parsed(root, f"verdicts/{key}.csv", parse_verdicts),
         spectra=parsed(root, f"analysis/{key}/spectra.json", lambda text: parse_spectra(json.loads(text))),
         circuit=parsed(root, f"analysis/{key}/circuit.json", lambda text: parse_circuit(json.loads(text))),
         ladder=parsed(root, f"compressed/{key}/ladder.json", lambda text: parse_ladder(json.loads(text))),
@@ -62,11 +74,15 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
 
 
 def parsed(root: Path, name: str, parse: Callable[[str], T], stages: Mapping[str, str] = STAGE_OF) -> T:
-    """Read one file and parse it, with the user's mistake told apart from ours."""
+    """Read one file of the stages and parse it, with the user's mistake told apart from ours."""
     stage = stages[name.split("/")[0]]
-    mend = f"run the stage that writes it, {stage} (dvc repro)"
+    return read_file(root / name, name, parse, f"run the stage that writes it, {stage} (dvc repro)")
+
+
+def read_file(path: Path, name: str, parse: Callable[[str], T], mend: str) -> T:
+    """Read a file, called `name` in errors, and parse it; UserError that ends in `mend` where that fails."""
     try:
-        text = (root / name).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{name} = missing: {mend}") from None
     try:
@@ -112,7 +128,39 @@ def parse_phases(document: dict[str, Any]) -> Phases:
             for name, c in ((document.get("evidence") or {}).get("last_snapshot") or {}).items()
             if c["value"] is not None
         ),
+        replicates=int(document["replicates"]),
+        change=tuple(float(row["change"]) for row in rows),
+        moved=tuple(float(row["transition"]) for row in rows),
+        algorithm=str(rows[-1]["algorithm"]["name"]),
     )
+
+
+def parse_verdicts(text: str) -> tuple[SnapshotVerdict, ...]:
+    """verdicts/<key>.csv."""
+    rows = list(csv.DictReader(text.splitlines()))
+    if not rows:
+        raise ValueError("no rows")
+    return tuple(
+        SnapshotVerdict(
+            cycle=int(row["cycle"]),
+            kind=verdict_kind(row["status"], row["margin_over_bound"]),
+            wrong=int(row["wrong"]),
+            inputs=int(row["inputs"]),
+            counterexample=row["counterexample"],
+        )
+        for row in rows
+    )
+
+
+def verdict_kind(status: str, margin_over_bound: str) -> Literal["wrong", "open", "right", "robust"]:
+    """`right` of a snapshot that float32 cannot change either is `robust`."""
+    match status:
+        case "wrong" | "open":
+            return status
+        case "right":
+            return "robust" if float(margin_over_bound) > 1 else "right"
+        case _:
+            raise ValueError(f"status {status!r}")
 
 
 def parse_spectra(document: dict[str, Any]) -> Spectra:

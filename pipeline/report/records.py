@@ -40,7 +40,11 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Phases:
-    """The phase of every snapshot and where it changes."""
+    """The phase of every snapshot and where it changes.
+
+    `change` and `moved` are, by snapshot, the shares of the bootstrap's replicates in which a new level begins there
+    and in which the transition is there; `algorithm` is what the last snapshot is called.
+    """
 
     cycles: tuple[int, ...]
     steps: tuple[int, ...]
@@ -50,10 +54,36 @@ class Phases:
     transition_cycle: int | None
     final: str
     criteria: tuple[Criterion, ...]
+    replicates: int
+    change: tuple[float, ...]
+    moved: tuple[float, ...]
+    algorithm: str
 
     def step_of(self, cycle: int) -> int | None:
         """The training step at which a cycle ended."""
         return next((step for at, step in zip(self.cycles, self.steps, strict=True) if at == cycle), None)
+
+
+@dataclass(frozen=True)
+class SnapshotVerdict:
+    """What a snapshot answers on all inputs in exact arithmetic; `robust` is right in float32 as well."""
+
+    cycle: int
+    kind: Literal["wrong", "open", "right", "robust"]
+    wrong: int
+    inputs: int
+    counterexample: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A run over its snapshots. There may be no verdicts, and no proof of the last snapshot."""
+
+    key: str
+    measures: Table
+    phases: Phases
+    verdicts: tuple[SnapshotVerdict, ...]
+    proof: Status | None
 
 
 @dataclass(frozen=True)
@@ -139,11 +169,16 @@ class Record:
     history: Table
     measures: Table
     phases: Phases
+    verdicts: tuple[SnapshotVerdict, ...]
     spectra: Spectra
     circuit: Circuit
     ladder: tuple[Rung, ...]
     certificate: Certificate
     program: str | None
+
+    @property
+    def timeline(self) -> Timeline:
+        return Timeline(self.key, self.measures, self.phases, self.verdicts, self.certificate.status)
 
     @property
     def task(self) -> str:

@@ -51,14 +51,31 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
         history.append(f"{step},{(step - 1) // 10 + 1},{0.1 * (step % 10)},{2.0 / step},{min(1, step / 15)},{tested}")
     (root / "runs" / key / "history.csv").write_text("\n".join(history) + "\n")
     analysis = root / "analysis" / key
-    measures = ["cycle,step,test_loss,restricted_loss,excluded_loss,gini_embed,gini_unembed,phase"]
-    measures += [f"{cycle},{10 * cycle},2.4,1.{cycle},nan,0.3,0.4,{phase}" for cycle, phase in enumerate(phases)]
+    measures = [
+        "cycle,step,test_loss,restricted_loss,excluded_loss,learning_coefficient,learning_coefficient_error,"
+        "circuit_similarity,circuit_similarity_floor,algorithm,phase"
+    ]
+    measures += [
+        f"{cycle},{10 * cycle},2.4,1.{cycle},nan,{40 + cycle},1.5,{cycle / 10 or ''},{cycle / 20 or ''},unknown,{phase}"
+        for cycle, phase in enumerate(phases)
+    ]
     analysis.mkdir(parents=True)
     (analysis / "measures.csv").write_text("\n".join(measures) + "\n")
     starts = [i for i, phase in enumerate(phases) if i == 0 or phases[i - 1] != phase]
     ends = [*(start - 1 for start in starts[1:]), last]
     document = {
-        "phases": [{"cycle": cycle, "step": 10 * cycle, "phase": phase} for cycle, phase in enumerate(phases)],
+        "phases": [
+            {
+                "cycle": cycle,
+                "step": 10 * cycle,
+                "phase": phase,
+                "change": 0.9 if cycle in starts[1:] else 0.0,
+                "transition": 0.7 if cycle == starts[-1] and phases[-1] == "algorithm" else 0.0,
+                "algorithm": {"name": "clock" if phase == "algorithm" else "unknown"},
+            }
+            for cycle, phase in enumerate(phases)
+        ],
+        "replicates": 50,
         "segments": [
             {"phase": phases[i], "first_cycle": i, "last_cycle": end} for i, end in zip(starts, ends, strict=True)
         ],
@@ -83,6 +100,13 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
     ]
     dump(root / "compressed" / key / "ladder.json", {"rungs": ladder})
     dump(root / "proofs" / key / "certificate.json", certificate(claims))
+    verdicts = ["cycle,status,wrong,open,inputs,margin,margin_over_bound,counterexample"]
+    for cycle in range(last + 1):
+        right = accuracy == 1 and cycle > 2
+        said = f"right,0,0,{P * P},1.5,2.5," if right else f'wrong,100,0,{P * P},,,"{EQUATION}"'
+        verdicts.append(f"{cycle},{said}")
+    (root / "verdicts").mkdir(exist_ok=True)
+    (root / "verdicts" / f"{key}.csv").write_text("\n".join(verdicts) + "\n")
     (root / "proofs" / key / "program.py").write_text('print("a < b & c")\n')
 
 

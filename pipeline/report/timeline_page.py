@@ -1,0 +1,56 @@
+"""One run's timeline as a page of its own, from the files that the rooms wrote."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.report.certificate import status_of
+from pipeline.report.figures import timeline as drawing
+from pipeline.report.figures.phases import READING
+from pipeline.report.page import HATCH, STYLE
+from pipeline.report.read import parse_phases, parse_table, parse_verdicts, read_file
+from pipeline.report.records import Status, Timeline
+from pipeline.report.svg import responsive
+
+WIDTH = 900
+
+
+def read_timeline(key: str, analysis: Path, verdicts: Path | None, proof: Path | None) -> Timeline:
+    """`analysis` is the directory that `interp analyse` wrote; verdicts and proof may be left out.
+
+    Raises UserError where a file that is given is missing or broken, and where they are not of one run.
+    """
+    mend = f"run `python -m interp analyse` on {key}"
+    path = analysis / "phases.json"
+    phases = read_file(path, str(path), lambda text: parse_phases(json.loads(text)), mend)
+    path = analysis / "measures.csv"
+    measures = read_file(path, str(path), parse_table, mend)
+    mend = f"run `python -m verify snapshots` on {key}"
+    given = () if verdicts is None else read_file(verdicts, str(verdicts), parse_verdicts, mend)
+    mend = "run `python -m verify prove` on its last snapshot"
+    said = None if proof is None else read_file(proof, str(proof), parse_status, mend)
+    if given and tuple(one.cycle for one in given) != phases.cycles:
+        raise UserError(f"{verdicts}: its cycles are not those of {analysis}; run `python -m verify snapshots` again")
+    return Timeline(key, measures, phases, given, said)
+
+
+def parse_status(text: str) -> Status:
+    """The verdict of a certificate on the whole."""
+    return status_of(json.loads(text)["verdict"])
+
+
+def timeline_page(timeline: Timeline) -> str:
+    """The whole file; it opens without network."""
+    domain, last = drawing.loss_domain([timeline]), timeline.phases.cycles[-1]
+    body = responsive(lambda width: drawing.draw(timeline, width, domain, last), WIDTH)
+    title = f"{timeline.key}: {len(timeline.phases.cycles)} snapshots"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n"
+        f"<body>{HATCH}<main><h1>{escape(title)}</h1><figure>{drawing.key()}{body}"
+        f"<figcaption><p class='reading'>{READING}</p></figcaption></figure></main></body></html>\n"
+    )
