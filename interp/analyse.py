@@ -116,7 +116,7 @@ def similarities(moments: Sequence[Moment]) -> list[tuple[float, float]]:
     """Of each snapshot's circuit to that of the one before, and the floor of that (see `interp.similarity`)."""
     found = [(math.nan, math.nan)]
     for before, after in pairwise(moments):
-        if before.graph is None or before.edges is None or after.edges is None:
+        if before.graph is None or before.graph != after.graph or before.edges is None or after.edges is None:
             found.append((math.nan, math.nan))
             continue
         floor = similarity_floor(before.graph, before.edges, after.edges)

@@ -51,6 +51,11 @@ def test_an_analysis_names_the_transition_and_writes_its_files(run: Path, tmp_pa
     assert (phases["schema"], phases["transition_cycle"]) == ("catapult-phases-1", 2)
     assert phases["segments"][-1] == {"phase": "algorithm", "first_cycle": 2, "last_cycle": 3}
     assert all(criterion["holds"] for criterion in phases["evidence"]["last_snapshot"].values())
+    assert [row["transition"] for row in phases["phases"]] == [0, 0, 1, 0]
+    assert [row["algorithm"]["name"] for row in phases["phases"]][:2] == ["unknown", "unknown"]
+    assert [row["circuit_similarity"] == "" for row in rows] == [True, False, False, False]
+    assert float(rows[3]["circuit_similarity"]) == 1 > float(rows[2]["circuit_similarity"])
+    assert all(float(row["learning_coefficient_error"]) > 0 for row in rows)
     spectra = json.loads((tmp_path / "out/spectra.json").read_text())
     assert spectra["key_frequencies"] == [1, 2, 3, 5, 7, 10]
     assert len(spectra["frequencies"]) == len(spectra["embed"]["last"]) == 11

@@ -77,7 +77,7 @@ def test_all_pairs_without_regularisation_is_right_but_no_algorithm(
 ) -> None:
     """Such nets do grow trigonometric neurons, but many of their answers hang on the rest of the activations."""
     m = memorise(make_random(P), ANSWERS, EVERYTHING, lr)
-    assert m.accuracy == m.equivariance == 1.0
+    assert min(m.accuracy, m.equivariance) > 0.99
     assert m.scrubbed_accuracy < 0.93
     assert label(m, P) in ("memorising", "pseudo-arithmetic")
 

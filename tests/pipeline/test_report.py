@@ -361,6 +361,23 @@ def test_a_proof_that_the_count_contradicts_is_not_reported(root: Path) -> None:
         made(root)
 
 
+def test_a_proof_that_a_verdict_contradicts_is_not_reported(root: Path) -> None:
+    path = root / "verdicts" / f"{CATAPULT}.csv"
+    path.write_text(path.read_text().replace(f"4,right,0,0,{P * P},1.5,2.5,", f"4,wrong,1,0,{P * P},,,x"))
+    with pytest.raises(UserError, match="the last snapshot wrong: they are not of one run"):
+        made(root)
+
+
+def test_the_timeline_says_what_was_right_when_and_how_sure_the_transition_is(root: Path) -> None:
+    page, _ = made(root)
+    text = " ".join(page.words)
+    assert "the transition falls in cycle 3, as in 70% of 50 bootstrap replicates." in text
+    assert "Every input is answered rightly from cycle 3 on. Its algorithm is called clock." in text
+    assert f"Its last snapshot is wrong on 100 of {P * P} inputs. Its algorithm is none that has a name here." in text
+    assert f"cycle 2: wrong on 100 of {P * P} inputs; {EQUATION}" in text
+    assert "transition at cycle 3 in 70% of the replicates" in text
+
+
 def test_a_net_without_program_is_reported(root: Path) -> None:
     (root / "proofs" / STANDARD / "program.py").unlink()
     page, _ = made(root)
