@@ -1,4 +1,7 @@
-"""Where every node of a circuit stands in the drawing: a column a group, neurons as a block ordered by frequency."""
+"""Where every node of a circuit stands in the drawing: a band a group, neurons as a block ordered by frequency.
+
+The bands follow the layers from left to right on a wide page, and from top to bottom on a phone.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,32 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-WIDTH, TOP, BOTTOM = 720.0, 58.0, 24.0
-ROWS = 32
-"""Nodes above each other in a block of neurons."""
 STEP = 15.0
-"""Distance of neurons; of other nodes, `APART` of it."""
+"""Distance of neurons."""
 APART = 3.2
+"""Distance of other nodes in steps, where there is room."""
 MARGIN = 3
-"""Width of a column beside its nodes, in nodes."""
+"""Of a band beside its nodes, in steps."""
+TITLES = {"embed": "embed", "head": "heads", "mlp": "MLP", "neuron": "neurons", "logits": "logits"}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A page: `fill` neurons side by side in a band, or heads as close as `closest` steps.
+
+    All bands together are `length` long at least; `before` and `after` are the room beside them.
+    """
+
+    upright: bool
+    fill: int
+    closest: float
+    length: float
+    before: float
+    after: float
+
+
+WIDE = Frame(upright=False, fill=32, closest=2.0, length=720.0, before=40.0, after=16.0)
+NARROW = Frame(upright=True, fill=19, closest=1.6, length=420.0, before=64.0, after=8.0)
 
 
 @dataclass(frozen=True)
@@ -25,52 +46,53 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A group of nodes, `names` in the order in which they stand; `x` is the middle."""
+class Band:
+    """A group of nodes; its title stands at (x, y)."""
 
     title: str
     names: tuple[str, ...]
-    across: int
     x: float
+    y: float
 
 
 @dataclass(frozen=True)
 class Layout:
+    frame: Frame
     width: float
     height: float
-    columns: tuple[Column, ...]
+    bands: tuple[Band, ...]
     places: dict[str, Place]
 
 
-TITLES = {"embed": "embed", "head": "heads", "mlp": "MLP", "neuron": "neurons", "logits": "logits"}
-
-
-def layout(circuit: nx.DiGraph) -> Layout:
-    """The columns side by side in the order of the layers, each centred on the same height."""
+def layout(circuit: nx.DiGraph, frame: Frame) -> Layout:
+    """The bands side by side in the order of the layers, each centred."""
     groups: dict[tuple[int, str], list[str]] = defaultdict(list)
     for name, data in circuit.nodes(data=True):
         groups[data["layer"], data["kind"]].append(name)
     deep = max(layer for layer, _ in groups) > 1
-    across = {key: -(-len(names) // ROWS) if key[1] == "neuron" else 1 for key, names in groups.items()}
-    tall = max(len(names) / across[key] * _step(key[1], len(names)) for key, names in groups.items())
-    height = TOP + tall + BOTTOM
-    unit = max(STEP, WIDTH / sum(n + MARGIN for n in across.values()))
-    columns, places, left = [], {}, 0.0
+    ranks = {key: -(-len(names) // frame.fill) if key[1] == "neuron" else 1 for key, names in groups.items()}
+    least = frame.fill if frame.upright else 0
+    span = max([least * STEP, *(len(n) / ranks[key] * _step(key[1], len(n), frame) for key, n in groups.items())])
+    unit = max(STEP, frame.length / sum(n + MARGIN for n in ranks.values()))
+    bands, places, end = [], {}, 0.0
     for (layer, kind), names in groups.items():
-        wide = across[layer, kind]
         if kind == "neuron":
             names = sorted(names, key=lambda name: _order(circuit, name))
-        middle = left + (wide + MARGIN) * unit / 2
+        room = (ranks[layer, kind] + MARGIN) * unit
+        middle, end = end + room / 2, end + room
         title = f"{TITLES[kind]} {layer}" if deep and kind not in ("embed", "logits") else TITLES[kind]
-        columns.append(Column(title, tuple(names), wide, middle))
-        places.update(_places(names, wide, middle, (TOP + height - BOTTOM) / 2, kind))
-        left = middle + (wide + MARGIN) * unit / 2
-    return Layout(left, height, tuple(columns), places)
+        bands.append(Band(title, tuple(names), *((0.0, middle + 5) if frame.upright else (middle, 18.0))))
+        centre = frame.before + span / 2
+        for name, along, across in _block(names, ranks[layer, kind], _step(kind, len(names), frame)):
+            at = (centre + across, middle + along) if frame.upright else (middle + along, centre + across)
+            places[name] = Place(*at, (0.36 if kind == "neuron" else 0.6) * STEP)
+    whole = frame.before + span + frame.after
+    return Layout(frame, *((whole, end) if frame.upright else (end, whole)), tuple(bands), places)
 
 
-def _step(kind: str, n: int) -> float:
-    """Distance of nodes above each other; many heads move closer together."""
-    return STEP if kind == "neuron" else min(APART * STEP, max(2 * STEP, ROWS * STEP / n))
+def _step(kind: str, n: int, frame: Frame) -> float:
+    """Distance of nodes beside each other; many heads move closer together."""
+    return STEP if kind == "neuron" else min(APART * STEP, max(frame.closest * STEP, frame.fill * STEP / n))
 
 
 def _order(circuit: nx.DiGraph, name: str) -> tuple[bool, int, float]:
@@ -79,11 +101,10 @@ def _order(circuit: nx.DiGraph, name: str) -> tuple[bool, int, float]:
     return not data["in_circuit"], data["frequency"] or 0, -(data["score"] or 0.0)
 
 
-def _places(names: list[str], across: int, x: float, y: float, kind: str) -> dict[str, Place]:
-    """Nodes fill a block column by column."""
-    rows, step = -(-len(names) // across), _step(kind, len(names))
-    radius = 0.36 * STEP if kind == "neuron" else 0.6 * STEP
-    return {
-        name: Place(x + (i // rows - (across - 1) / 2) * STEP, y + (i % rows - (rows - 1) / 2) * step, radius)
+def _block(names: list[str], ranks: int, step: float) -> list[tuple[str, float, float]]:
+    """(name, along, across) from the middle of a band whose nodes fill it rank by rank."""
+    across = -(-len(names) // ranks)
+    return [
+        (name, (i // across - (ranks - 1) / 2) * STEP, (i % across - (across - 1) / 2) * step)
         for i, name in enumerate(names)
-    }
+    ]

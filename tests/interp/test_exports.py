@@ -6,7 +6,6 @@ import io
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import networkx as nx
@@ -15,7 +14,6 @@ import pytest
 from interp.__main__ import METHODS as NAMED
 from interp.__main__ import main
 from interp.attribution import METHODS
-from interp.circuit_view import page
 from interp.circuits import find
 from interp.circuits.circuit import circuit_from_json, circuit_to_json, kept_part, load_circuit, save_circuit
 from interp.export import FORMATS, export
@@ -65,84 +63,78 @@ def test_graphml_reads_back_with_its_numbers(circuit: nx.DiGraph) -> None:
         assert again.edges[sender, receiver]["in_circuit"] is data["in_circuit"]
 
 
+def test_graphml_has_what_other_tools_look_for(circuit: nx.DiGraph) -> None:
+    again = nx.read_graphml(io.BytesIO(to_graphml(circuit).encode()))
+    assert all(data["label"] == name for name, data in again.nodes(data=True))
+    assert all(data["weight"] == pytest.approx(abs(data["score"])) for _, _, data in again.edges(data=True))
+
+
 def test_dot_draws_the_circuit_alone(circuit: nx.DiGraph) -> None:
     text, part = to_dot(circuit), kept_part(circuit)
-    drawn = set(
-        re.findall(r'^  "(\S+)" -> "(\S+)" \[penwidth=\S+, color=(?:black|red), tooltip="[^"]*"\];$', text, re.M)
-    )
-    assert drawn == set(part.edges)
+    edge = r'^  "(\S+)" -> "(\S+)" \[penwidth=\S+, color="(#\w{6})", tooltip="[^"]*"\];$'
+    drawn = {(s, r): colour for s, r, colour in re.findall(edge, text, re.M)}
+    assert set(drawn) == set(part.edges)
+    assert {pair for pair, colour in drawn.items() if colour == "#c44f00"} == {
+        (s, r) for s, r, score in part.edges(data="score") if score < 0
+    }
     assert set(re.findall(r'^  "(\S+)" \[shape=', text, re.M)) == set(part.nodes)
     assert text.count("{") == text.count("}")
 
 
+REQUIRED = {
+    "metadata": {"slug": str, "scan": str, "prompt_tokens": list, "prompt": str, "transcoder_list": list},
+    "qParams": {"pinnedIds": list, "supernodes": list, "linkType": str, "clickedId": str, "sg_pos": str},
+    "nodes": {
+        "node_id": str, "feature": int, "layer": str, "ctx_idx": int, "feature_type": str, "jsNodeId": str,
+        "clerp": str, "token_prob": float, "is_target_logit": bool, "run_idx": int, "reverse_ctx_idx": int,
+    },
+    "links": {"source": str, "target": str, "weight": float},
+}  # fmt: skip
+"""Required fields of circuit-tracer's frontend/graph_models.py and of Neuronpedia's api/graph/graph-schema.json."""
+
+
 def test_the_neuronpedia_graph_has_their_fields(circuit: nx.DiGraph) -> None:
-    """The fields, types and identifiers of circuit-tracer's frontend/graph_models.py."""
     graph, part = json.loads(to_neuronpedia(circuit)), kept_part(circuit)
-    assert set(graph) == {"metadata", "qParams", "nodes", "links"}
-    meta, params = graph["metadata"], graph["qParams"]
-    assert meta["prompt_tokens"] == ["a", "b", "="]
-    assert {"slug": str, "scan": str, "transcoder_list": list, "prompt": str, "schema_version": int}.items() <= {
-        key: type(value) for key, value in meta.items()
-    }.items()
-    assert {key: type(value) for key, value in params.items()} == {
-        "pinnedIds": list, "supernodes": list, "linkType": str, "clickedId": str, "sg_pos": str,
-    }  # fmt: skip
-    nodes = {node["node_id"]: node for node in graph["nodes"]}
-    assert len(nodes) == len({node["jsNodeId"] for node in nodes.values()}) == part.number_of_nodes()
-    assert {node["clerp"] for node in nodes.values()} == set(part.nodes)
-    for node in nodes.values():
-        assert re.fullmatch(r"(E|\d+)_\d+_\d", node["node_id"])
-        assert isinstance(node["layer"], str)
-        assert node["feature_type"] in {"embedding", "cross layer transcoder", "logit"}
-        assert 0 <= node["ctx_idx"] < 3
-
-    def height(identifier: str) -> int:
-        layer = nodes[identifier]["layer"]
-        return -1 if layer == "E" else int(layer)
-
+    assert set(graph) == set(REQUIRED)
+    for key, fields in REQUIRED.items():
+        for one in graph[key] if isinstance(graph[key], list) else [graph[key]]:
+            assert {name: type(one[name]) for name in fields} == fields
+    assert len(graph["nodes"]) == part.number_of_nodes()
     assert len(graph["links"]) == part.number_of_edges()
-    assert all(height(link["source"]) < height(link["target"]) for link in graph["links"])
+    assert graph["metadata"]["prompt_tokens"] == ["a", "b", "="]
+    assert type(graph["metadata"]["node_threshold"]) is float
+
+
+def test_what_the_neuronpedia_pages_do_with_a_graph_works(circuit: nx.DiGraph) -> None:
+    """What fails here stops circuit-tracer's util-cg.js, or Neuronpedia's utils.ts or save-to-db."""
+    circuit.graph["operation"] = "x^2 + y"
+    graph = json.loads(to_neuronpedia(circuit))
+    nodes = {node["node_id"]: node for node in graph["nodes"]}
+    assert len(nodes) == len({node["jsNodeId"] for node in nodes.values()}) == len(graph["nodes"])
+    assert len({(node["layer"], node["feature"], node["ctx_idx"]) for node in nodes.values()}) == len(nodes)
+    assert not re.search(r"[^a-zA-Z0-9_.-]", graph["metadata"]["slug"] + graph["metadata"]["scan"])
+    logits = [node for node in nodes.values() if node["feature_type"] == "logit"]
+    assert [float(node["clerp"].split("(p=")[1].split(")")[0]) for node in logits] == [1.0]
     assert [node["is_target_logit"] for node in nodes.values()].count(True) == 1
+    layers = {i: 0 if node["layer"] == "E" else int(node["layer"]) for i, node in nodes.items()}
+    assert max(layer for i, layer in layers.items() if nodes[i] not in logits) > 0
+    assert all(layers[link["source"]] < layers[link["target"]] for link in graph["links"])
+    assert {*graph["qParams"]["pinnedIds"], graph["qParams"]["clickedId"]} <= set(nodes)
 
 
-class Outline(HTMLParser):
-    """Tags that are open, and every attribute that could load something."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.loads: list[str] = []
-        self.nodes = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.loads += [str(given[key]) for key in ("src", "href", "xlink:href", "action") if key in given]
-        self.nodes += tag == "circle" and "node" in (given.get("class") or "").split()
-        if tag not in ("meta",):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-
-def test_the_page_holds_every_node_and_loads_nothing(circuit: nx.DiGraph) -> None:
-    circuit.graph["task"] = "</script><b>"
-    circuit = nx.relabel_nodes(circuit, {"neuron.0.1": "</script>"})
-    text, outline = page(circuit), Outline()
-    outline.feed(text)
-    assert (outline.open, outline.loads) == ([], [])
-    assert outline.nodes == circuit.number_of_nodes()
-    assert not re.findall(r"url\(|@import|fetch\(|https?://(?!www\.w3\.org/2000/svg)", text)
-    data = json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[0])
-    assert [node["name"] for node in data["nodes"]] == list(circuit.nodes)
-    kept = kept_part(circuit)
-    assert {(data["nodes"][s]["name"], data["nodes"][r]["name"]) for s, r, *_ in data["edges"]} == set(kept.edges)
-    assert len(data["nodes"][list(circuit.nodes).index("head.0.0")]["spectrum"]) == 5
-    assert sorted(data["order"]) == list(range(circuit.number_of_nodes()))
+def test_neuronpedia_prunes_the_weakest_nodes_first(circuit: nx.DiGraph) -> None:
+    graph = json.loads(to_neuronpedia(circuit))
+    features = [node for node in graph["nodes"] if node["feature_type"] == "cross layer transcoder"]
+    features.sort(key=lambda node: -abs(circuit.nodes[node["clerp"]]["score"]))
+    influence = [node["influence"] for node in features]
+    assert influence == sorted(influence)
+    assert influence[-1] == pytest.approx(graph["metadata"]["node_threshold"], rel=1e-5)
+    assert {node["clerp"] for node in features} <= set(circuit.nodes)
+    assert all(node["influence"] is None for node in graph["nodes"] if node not in features)
+    named = {node["clerp"]: node for node in features}
+    for name in ("head.0.0", next(name for name in named if name.startswith("neuron"))):
+        layer, index = int(named[name]["layer"]), circuit.nodes[name]["index"]
+        assert named[name]["feature"] == (layer + index) * (layer + index + 1) / 2 + index
 
 
 def test_the_ending_is_the_format(circuit: nx.DiGraph, tmp_path: Path) -> None:
