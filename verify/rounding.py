@@ -154,12 +154,11 @@ class _Evaluation:
     def __call__(self, a: int) -> tuple[Reals, Reals]:
         """Logits [p (b), p (c)], and bounds of what float32 changes in (largest - c), [p (b), p (c)]."""
         stream = self._stream(a)
+        if self.coarse:
+            turned = stream.own + sum(turns.reach for turns in stream.turns)
+            stream = Stream(stream.value, turned, stream.parts)
         value, carried, made = read(stream, self.w_in, self.composites)
         pre = Bounded(value, carried + made)
-        centre, spread = slopes(self.net.activation, pre)
-        from_pre = spread * carried + (centre + spread) * made
-        if self.net.activation != "relu":
-            from_pre = from_pre + made_by_gelu(pre)
         hidden = activate(self.net.activation, pre)
         u = self.net.unembed
         if self.skip:
@@ -174,6 +173,10 @@ class _Evaluation:
         if self.coarse:
             by_readout = by_readout + times(last.error, np.abs(u))
             return logits, (by_readout + by_readout[np.arange(len(top)), top][:, None]) * INFLATE
+        centre, spread = slopes(self.net.activation, pre)
+        from_pre = spread * carried + (centre + spread) * made
+        if self.net.activation != "relu":
+            from_pre = from_pre + made_by_gelu(pre)
         errors = by_readout + by_readout[np.arange(len(top)), top][:, None]
         for b, t in enumerate(top):
             jacobian = (self.from_hidden * centre[b]) @ self.w_in.weight + (u if self.skip else 0)

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline.files import snapshot_paths
 from pipeline.tasks import ModularTask
@@ -61,11 +64,16 @@ class SnapshotVerdict:
 
 
 def verdicts(run: Path, progress: Progress) -> list[SnapshotVerdict]:
-    """Every snapshot of a run, in cycle order; UserError where one is of a kind that is not known here."""
-    found = []
-    for path in snapshot_paths(run):
-        found.append(verdict_of(path))
-        progress(f"cycle {found[-1].cycle}: {found[-1]}")
+    """Every snapshot of a run, in cycle order; UserError where one is of a kind that is not known here.
+
+    As many at a time as there are cores, each on one: products are small, and threads inside them cost more than they
+    give.
+    """
+    found, paths = [], snapshot_paths(run)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, len(paths))) as pool:
+        for one in pool.map(verdict_of, paths):
+            found.append(one)
+            progress(f"cycle {one.cycle}: {one}")
     return found
 
 
