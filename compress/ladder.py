@@ -82,8 +82,9 @@ def compress_net(
 ) -> Compressed:
     """Prune, distil and quantise one net. The same arguments give the same bits, whatever the number of cores.
 
-    The task's answers are used to train or choose nothing; they are only counted against. (With params.prune_criterion
-    "train", those of the training pairs are.)
+    The task's answers are used to train or choose nothing here; they are only counted against. (With
+    params.prune_criterion "train", those of the training pairs are.) A circuit's scores, which order the pruning, are
+    taken on random pairs of the whole domain with their answers.
     """
     net, task = snapshot.net, snapshot.task
     train, held_out = snapshot.split()
@@ -123,12 +124,12 @@ def compress_run(
     Writes pruned.safetensors, student_float.safetensors, student.safetensors, ladder.csv and ladder.json. Raises
     UserError where the run or the circuit is missing or damaged, or where the two do not belong together.
     """
-    from interp.circuit import circuit_scores, load_circuit  # networkx: not for `import compress`
+    from interp.circuits import component_scores, load_circuit  # networkx: not for `import compress`
 
     run = Run.open(run_dir)
     snapshot = load_snapshot(run.snapshots[-1])
     path = analysis_dir / "circuit.json"
-    heads, neurons = circuit_scores(load_circuit(path))
+    heads, neurons = (scores.numpy() for scores in component_scores(load_circuit(path)))
     config = snapshot.net.config
     if (len(heads), len(neurons)) != (config.n_heads, config.d_mlp):
         raise UserError(

@@ -1,8 +1,8 @@
 """Structured pruning of the transformer with torch-pruning, led by a circuit: whole heads and whole MLP neurons go.
 
 A component that goes leaves its mean behind: what it added to the residual stream on average over the training pairs is
-folded into biases, so the pruned net equals the net with the same components mean-ablated, up to rounding, and the
-circuit's scores (shares of the answer lost to mean ablation) are about this very operation.
+folded into biases, so the pruned net equals the net with the same components mean-ablated, up to rounding. A circuit's
+scores only say in which order to try: they are effects of what is carried on another input, not of the mean.
 """
 
 from __future__ import annotations

@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-import torch
 
 from interp.algorithms import AlgorithmLabel
 from interp.bootstrap import Uncertainty, uncertainty
-from interp.circuit import circuit_to_json, find_circuit
+from interp.circuits import circuit_of_net
+from interp.circuits.circuit import circuit_to_json
 from interp.fourier import key_frequencies, n_frequencies
 from interp.labels import label
 from interp.phases import Phases, evidence, find_phases
 from interp.progress_measures import Measures, Spectra, spectra_of
 from interp.similarity import similarity, similarity_floor
 from interp.snapshots import Moment, evaluate_snapshot, examine
-from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
-from pipeline.nets import Transformer
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
 from pipeline.runs import Run
@@ -38,7 +36,7 @@ SPECTRA_SCHEMA = "catapult-spectra-1"
 class Analysis:
     """The analysis of a run; positions in `phases` and `uncertainty` are those of `moments`, in cycle order.
 
-    `circuit` is None where the net is no one-layer transformer.
+    `circuit` is None where attribution does not know the net's kind.
     """
 
     moments: tuple[Moment, ...]
@@ -71,7 +69,6 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     """
     params = params or InterpParams()
     run = Run.open(run_dir)
-    train = torch.from_numpy(run.split()[0])
     first, last = (evaluate_snapshot(run, path)[1] for path in (run.snapshots[0], run.snapshots[-1]))
     last_spectra = spectra_of(last)
     keys = key_frequencies(last_spectra.logits, params.key_power)
@@ -80,7 +77,7 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
         moments = examine(run, keys, params, progress)
         phases = find_phases([moment.measures for moment in moments], run.task.p, params.thresholds)
         doubt = uncertainty([moment.replicates for moment in moments], run.task.p, params.thresholds)
-        circuit = find_circuit(last, train, params.faithfulness) if isinstance(last.net, Transformer) else None
+        circuit = circuit_of_net(last.net, run.task, params.faithfulness)
         analysis = Analysis(tuple(moments), phases, doubt, spectra_of(first), last_spectra, keys, circuit)
         since = f" from cycle {analysis.transition_cycle}" if analysis.transition_cycle is not None else ""
         progress.say(f"{run.key}: {len(moments)} snapshots, ends in {phases.final}{since}")
@@ -197,16 +194,3 @@ def spectra_record(analysis: Analysis, p: int) -> dict[str, Any]:
         "logits": {"first": first.logits.tolist(), "last": last.logits.tolist()},
         "key_frequencies": list(analysis.key_frequencies),
     }
-
-
-def circuit_of_snapshot(run_dir: Path, which: str, faithfulness: float) -> nx.DiGraph:
-    """The circuit of the snapshot of cycle `which`, or of the `last` one; UserError where there is none."""
-    run = Run.open(run_dir)
-    named = {str(int(path.stem.removeprefix("cycle-"))): path for path in run.snapshots}
-    path = run.snapshots[-1] if which == "last" else named.get(which.lstrip("0") or "0")
-    if path is None:
-        raise UserError(f"--snapshot = {which}: no such cycle; {run_dir} has {', '.join(named)}, or say last")
-    evaluation = evaluate_snapshot(run, path)[1]
-    if not isinstance(evaluation.net, Transformer):
-        raise UserError(f"{path}: a {type(evaluation.net).__name__}; circuits are found in the one-layer Transformer")
-    return find_circuit(evaluation, torch.from_numpy(run.split()[0]), faithfulness)

@@ -23,7 +23,6 @@ class Evaluation(Generic[AnyNet]):
     logits: Float[Tensor, "pair p"]
     neurons: Float[Tensor, "pair d_mlp"]  # of the last hidden layer
     residual: Float[Tensor, "pair d_model"]  # before the read-out
-    pattern: Float[Tensor, "pair head 3"]  # attention of "=" to a, b, "=" in the one-layer transformer; else no heads
     neuron_readout: Float[Tensor, "d_mlp p"]  # logits that a unit of each neuron adds
     embedding: Float[Tensor, "p d_embed"]
 
@@ -41,14 +40,12 @@ def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
     kept = layer.hooks()
     with torch.no_grad():
         logits, cache = net.run_with_cache(torch.from_numpy(task.pairs()), names_filter=lambda name: name in kept)
-    nothing = torch.zeros(task.p**2, 0, 3)
     return Evaluation(
         net=net,
         task=task,
         logits=logits,
         neurons=layer.activations(cache),
         residual=cache[layer.residual],
-        pattern=cache[layer.pattern] if layer.pattern is not None else nothing,
         neuron_readout=layer.readout,
         embedding=layer.embedding[: task.p],
     )

@@ -20,17 +20,16 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class LastLayer:
-    """Names of hook points, the last two None where there is none: `stream` is what a final norm gets."""
+    """Names of hook points; `stream` is what a final norm gets, None without one."""
 
     neurons: str
     residual: str
     readout: Float[Tensor, "d_mlp p"]
     embedding: Float[Tensor, "token d_embed"]  # of the left symbols
-    pattern: str | None = None
     stream: str | None = None
 
     def hooks(self) -> set[str]:
-        return {name for name in (self.neurons, self.residual, self.pattern, self.stream) if name is not None}
+        return {name for name in (self.neurons, self.residual, self.stream) if name is not None}
 
     def activations(self, cache: Mapping[str, Tensor]) -> Float[Tensor, "pair d_mlp"]:
         """The neurons at the position that is read."""
@@ -47,8 +46,7 @@ def last_layer(net: Net) -> LastLayer:
         case Transformer():
             readout = (unembed @ net.mlp.w_out.weight.detach()).T
             embedding = net.embed.weight.detach()
-            pattern = "attn.hook_pattern" if net.config.n_heads else None
-            return LastLayer("mlp.hook_post", "hook_resid_post", readout, embedding, pattern)
+            return LastLayer("mlp.hook_post", "hook_resid_post", readout, embedding)
         case Mlp():
             last = f"layers.{len(net.layers) - 1}.hook_post"
             return LastLayer(last, last, unembed.T, net.embed_left.weight.detach())

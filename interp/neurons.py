@@ -50,16 +50,6 @@ class NeuronSpectra:
         """Median over the live neurons of the dominant share."""
         return float(self.dominant_share[self.live].median()) if bool(self.live.any()) else 0.0
 
-    def phases(self, sign: int) -> tuple[Float[Tensor, " d_mlp"], Float[Tensor, " d_mlp"], Float[Tensor, " d_mlp"]]:
-        """Radians of the waves cos(w_k x + phase) in x = a, b and a + sign b, at the dominant frequency."""
-        index = torch.arange(self.share.shape[1])
-        own = self.coefficients[self.frequency - 1, :, :, index]  # [d_mlp, 3, 3]
-        cos = own[:, 1, 1] - sign * own[:, 2, 2]
-        sin = own[:, 2, 1] + sign * own[:, 1, 2]
-        of_a = torch.atan2(-own[:, 2, 0], own[:, 1, 0])
-        of_b = torch.atan2(-own[:, 0, 2], own[:, 0, 1])
-        return of_a, of_b, torch.atan2(-sin, cos)
-
 
 def neuron_spectra(
     neurons: Float[Tensor, "pair d_mlp"], p: int, renamed: Int[np.ndarray, " p"] | None = None

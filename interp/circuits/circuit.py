@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from interp.attribution.result import Attribution
 from interp.circuits.curve import Curve, Point
+from interp.circuits.everywhere import Everywhere
 from pipeline.errors import UserError
 from pipeline.files import to_json, write_atomically
 from pipeline.tasks import ModularTask
@@ -20,21 +21,29 @@ from pipeline.tasks import ModularTask
 SCHEMA = "catapult-circuit-2"
 
 
-def circuit_of(
-    attribution: Attribution,
-    task: ModularTask,
-    kept: NDArray[np.bool_],
-    measured: Point,
-    curve: Curve,
-    changes: NDArray[np.int64] | None,
-    spectra: NDArray[np.float64] | None,
-) -> nx.DiGraph:
-    """The graph of an attribution with the edges `kept` marked `in_circuit`, and the nodes that they join.
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of the circuit with the edges `kept`, which was to reach the faithfulness `target`.
 
-    `changes` counts, for each kept edge, the inputs on which its removal changes the circuit's answer. Scores that a
-    method does not give are None, as are the changes of other edges and the spectra of other nodes, and what was not
-    measured.
+    `changes` counts, for each kept edge, the inputs on which its removal changes the circuit's answer.
     """
+
+    target: float
+    kept: NDArray[np.bool_]
+    measured: Point
+    everywhere: Everywhere
+    curve: Curve
+    changes: NDArray[np.int64] | None
+    spectra: NDArray[np.float64] | None
+
+
+def circuit_of(attribution: Attribution, task: ModularTask, found: Findings) -> nx.DiGraph:
+    """The graph of an attribution with the kept edges marked `in_circuit`, and the nodes that they join.
+
+    Scores that a method does not give are None, as are the changes of other edges and the spectra of other nodes, and
+    what was not measured. Heads alone have `attention`: the mean over all pairs from the last position to each.
+    """
+    kept = found.kept
     graph = nx.DiGraph(
         schema=SCHEMA,
         task=str(task),
@@ -44,15 +53,21 @@ def circuit_of(
         config=attribution.config,
         n_inputs=attribution.n_inputs,
         metric={"clean": attribution.clean, "corrupted": attribution.corrupted},
-        circuit={**asdict(measured), "share": measured.edges / len(kept)},
-        curve=[asdict(point) for point in curve.points],
-        cpr=curve.cpr,
-        cmd=curve.cmd,
+        circuit={
+            **asdict(found.measured),
+            "share": found.measured.edges / len(kept),
+            "target": found.target,
+            "agreement_all": found.everywhere.agreement,
+            "accuracy_all": found.everywhere.accuracy,
+        },
+        curve=[asdict(point) for point in found.curve.points],
+        cpr=found.curve.cpr,
+        cmd=found.curve.cmd,
     )
     joined = np.zeros(len(attribution.graph.nodes), dtype=bool)
     joined[attribution.graph.ends[kept]] = True
     for i, node in enumerate(attribution.graph.nodes):
-        own = spectra[i] if spectra is not None and joined[i] else None
+        own = found.spectra[i] if found.spectra is not None and joined[i] else None
         graph.add_node(
             node.name,
             kind=node.kind,
@@ -63,13 +78,15 @@ def circuit_of(
             frequency=int(own.argmax()) + 1 if own is not None and own.any() else None,
             spectrum=None if own is None else [round(share, 4) for share in own.tolist()],
         )
+        if node.kind == "head":
+            graph.nodes[node.name]["attention"] = found.everywhere.attention[node.layer][node.index].tolist()
     for i, (sender, receiver) in enumerate(attribution.graph.edge_names):
         graph.add_edge(
             sender,
             receiver,
             score=_number(attribution.edges[i]),
             in_circuit=bool(kept[i]),
-            changes=int(changes[i]) if changes is not None and kept[i] else None,
+            changes=int(found.changes[i]) if found.changes is not None and kept[i] else None,
         )
     return graph
 

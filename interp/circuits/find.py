@@ -8,10 +8,13 @@ import networkx as nx
 
 from interp.attribution import METHODS
 from interp.attribution.metric import contrast
-from interp.circuits.circuit import circuit_of
+from interp.attribution.stream import stream_of
+from interp.circuits.circuit import Findings, circuit_of
 from interp.circuits.curve import Evaluator, curve, ranking, smallest
+from interp.circuits.everywhere import everywhere
 from interp.circuits.necessity import changed_answers, minimal, prune
 from interp.circuits.spectra import node_spectra
+from pipeline.errors import UserError
 from pipeline.nets import Net
 from pipeline.tasks import ModularTask
 
@@ -47,6 +50,24 @@ def find(
     if necessary:
         kept = minimal(evaluator, kept, order)
     changes = changed_answers(evaluator, kept) if necessary or kept.sum() <= COUNTED else None
-    measured = evaluator.points(kept[None])[0]
-    spectra = node_spectra(evaluator.stream, task)
-    return circuit_of(attribution, task, kept, measured, curve(evaluator, order), changes, spectra)
+    found = Findings(
+        target,
+        kept,
+        evaluator.points(kept[None])[0],
+        everywhere(evaluator.stream, task, kept, seed),
+        curve(evaluator, order),
+        changes,
+        node_spectra(evaluator.stream, task),
+    )
+    return circuit_of(attribution, task, found)
+
+
+def circuit_of_net(net: Net, task: ModularTask, target: float) -> nx.DiGraph | None:
+    """The circuit by EAP-IG, of neurons or, behind a LayerNorm, of whole MLPs; None for kinds not known there."""
+    for neurons in (True, False):
+        try:
+            stream_of(net, neurons)
+        except UserError:
+            continue
+        return find(net, task, "integrated_gradients", neurons=neurons, target=target)
+    return None

@@ -1,8 +1,9 @@
-"""From the nodes of circuit.json to the few boxes that a reader can take in."""
+"""From the nodes and edges of circuit.json to the few boxes that a reader can take in."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,14 @@ Node = dict[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """A box: one head, or the neurons of one frequency.
+    """A box: one token, one head, the neurons of one frequency, or the read-out.
 
-    `effect` is its summed score, `inputs` the strength of what reaches it from each box of the column before.
+    `effect` is the share of the logit difference that runs through its `members`, `inputs` the share that reaches them
+    from each box of the column before.
     """
 
     name: str
-    members: int
+    members: tuple[str, ...]
     effect: float
     inside: bool
     tip: str
@@ -31,17 +33,23 @@ class Group:
 
 @dataclass(frozen=True)
 class Shape:
-    """The columns of the drawing, the sizes, and the faithfulness: the curve is (kept, agreement)."""
+    """The columns of the drawing, the sizes, and what was measured: the curve is (share of edges, faithfulness)."""
 
+    tokens: tuple[Group, ...]
     heads: tuple[Group, ...]
     groups: tuple[Group, ...]
+    answer: tuple[Group]
     neurons: int
     neurons_inside: int
-    kept: int
+    edges: int
+    edges_inside: int
     target: float
+    faithfulness: float
     agreement: float
     accuracy: float
     curve: tuple[tuple[float, float], ...]
+    cpr: float
+    cmd: float
 
     @property
     def heads_inside(self) -> int:
@@ -50,59 +58,99 @@ class Shape:
 
 def shape(circuit: Circuit) -> Shape:
     """Group the neurons in the circuit by frequency, strongest first; the others make one pale box."""
-    heads = [node for node in circuit.nodes if node["kind"] == "head"]
-    neurons = [node for node in circuit.nodes if node["kind"] == "neuron"]
-    found = circuit.faithfulness
+    metric, kept = circuit.facts["metric"], circuit.facts["circuit"]
+    span = float(metric["clean"]) - float(metric["corrupted"])
+    between = flow(circuit, 1 / span if span else 0.0)
+    by_kind: dict[str, list[Node]] = defaultdict(list)
+    for node in circuit.nodes:
+        by_kind[str(node["kind"])].append(node)
+    neurons = by_kind["neuron"]
+    tokens = tuple(token_box(node, between) for node in by_kind["embed"])
+    heads = tuple(head_box(node, tokens, between) for node in by_kind["head"])
+    groups = neuron_boxes(neurons, heads, between)
+    through = tuple(group.effect for group in groups)
+    answer = Group("answer", ("logits",), sum(through), True, f"{circuit.facts['task']}", through)
+    total = len(circuit.edges)
     return Shape(
-        heads=tuple(head_box(head) for head in heads),
-        groups=neuron_boxes(neurons, edge_scores(circuit), [str(head["id"]) for head in heads]),
+        tokens=tokens,
+        heads=heads,
+        groups=groups,
+        answer=(answer,),
         neurons=len(neurons),
         neurons_inside=sum(bool(node["in_circuit"]) for node in neurons),
-        kept=int(found["kept"]),
-        target=float(found["target"]),
-        agreement=float(found["agreement_all"]),
-        accuracy=float(found["accuracy_all"]),
-        curve=tuple((float(point["kept"]), float(point["agreement"])) for point in found["curve"]),
+        edges=total,
+        edges_inside=int(kept["edges"]),
+        target=float(kept["target"]),
+        faithfulness=float(kept["faithfulness"]),
+        agreement=float(kept["agreement_all"]),
+        accuracy=float(kept["accuracy_all"]),
+        curve=tuple(
+            (int(point["edges"]) / total, float(point["faithfulness"]))
+            for point in circuit.facts["curve"]
+            if point["edges"]
+        ),
+        cpr=float(circuit.facts["cpr"]),
+        cmd=float(circuit.facts["cmd"]),
     )
 
 
-def edge_scores(circuit: Circuit) -> dict[tuple[str, str], float]:
-    """Scores of the edges by their ends."""
-    return {(str(edge["source"]), str(edge["target"])): float(edge["score"]) for edge in circuit.edges}
+Flow = Callable[[Sequence[str], Sequence[str] | None], float]
 
 
-def head_box(head: Node) -> Group:
-    """One attention head; its inputs are how much it attends to a, b and =."""
-    attention = tuple(float(value) for value in head.get("attention") or ())
-    score = float(head["score"])
-    looks = "; attends to a {:.0%}, b {:.0%}, = {:.0%}".format(*attention) if len(attention) == 3 else ""
-    tip = f"{head['id']}: {score:.1%} of the answer is lost without it{looks}"
-    return Group(str(head["id"]).replace(".", " "), 1, score, bool(head["in_circuit"]), tip, attention)
+def flow(circuit: Circuit, scale: float) -> Flow:
+    """What runs along the kept edges from some nodes to others, or to all: their summed scores times `scale`."""
+    outgoing: dict[str, dict[str, float]] = defaultdict(dict)
+    for edge in circuit.edges:
+        if edge["in_circuit"]:
+            outgoing[str(edge["source"])][str(edge["target"])] = float(edge["score"] or 0.0) * scale
+
+    def between(senders: Sequence[str], receivers: Sequence[str] | None) -> float:
+        if receivers is None:
+            return sum(sum(outgoing[sender].values()) for sender in senders)
+        return sum(outgoing[sender].get(receiver, 0.0) for sender in senders for receiver in receivers)
+
+    return between
 
 
-def neuron_boxes(neurons: list[Node], edges: dict[tuple[str, str], float], heads: list[str]) -> tuple[Group, ...]:
+def token_box(node: Node, between: Flow) -> Group:
+    """The embedding of one token."""
+    name = str(node["id"]).removeprefix("embed.")
+    effect, inside = between([str(node["id"])], None), bool(node["in_circuit"])
+    tip = f"token {name}: {effect:.1%} of the logit difference starts here" if inside else f"token {name}: no kept edge"
+    return Group(name, (str(node["id"]),), effect, inside, tip)
+
+
+def head_box(node: Node, tokens: Sequence[Group], between: Flow) -> Group:
+    """One attention head."""
+    ids = (str(node["id"]),)
+    effect, name = between(ids, None), f"head {node['index']}"
+    looks = ", ".join(f"{token.name} {share:.0%}" for token, share in zip(tokens, node["attention"], strict=True))
+    tip = f"{name}: {effect:.1%} of the logit difference runs through it; attends to {looks}"
+    inputs = tuple(between(token.members, ids) for token in tokens)
+    return Group(name, ids, effect, bool(node["in_circuit"]), tip, inputs)
+
+
+def neuron_boxes(neurons: list[Node], heads: Sequence[Group], between: Flow) -> tuple[Group, ...]:
     """Boxes for the neurons: frequencies by strength, what is left of them, what is outside the circuit."""
-    by_frequency: dict[int | None, list[Node]] = defaultdict(list)
-    outside = 0
+    by_frequency: dict[int | None, list[str]] = defaultdict(list)
     for node in neurons:
         if node["in_circuit"]:
-            by_frequency[node.get("frequency")].append(node)
-        else:
-            outside += 1
+            by_frequency[node["frequency"]].append(str(node["id"]))
+    outside = tuple(str(node["id"]) for node in neurons if not node["in_circuit"])
 
-    def box(name: str, members: list[Node]) -> Group:
-        effect = sum(float(node["score"]) for node in members)
+    def box(name: str, members: tuple[str, ...]) -> Group:
+        effect = between(members, None)
         count = f"{len(members)} neuron{'s' if len(members) != 1 else ''}"
-        inputs = tuple(sum(edges.get((head, str(node["id"])), 0.0) for node in members) for head in heads)
-        return Group(name, len(members), effect, True, f"{name}: {count}, {effect:.1%} of the answer", inputs)
+        inputs = tuple(between(head.members, members) for head in heads)
+        return Group(name, members, effect, True, f"{name}: {count}, {effect:.1%} of the logit difference", inputs)
 
-    ordered = sorted(by_frequency.items(), key=lambda item: (-sum(float(n["score"]) for n in item[1]), item[0] or 0))
+    ordered = sorted(by_frequency.items(), key=lambda item: (-between(item[1], None), item[0] or 0))
     most = MOST_GROUPS if len(ordered) > MOST_GROUPS + 1 else len(ordered)
-    boxes = [box("silent" if k is None else f"k = {k}", members) for k, members in ordered[:most]]
+    boxes = [box("no frequency" if k is None else f"k = {k}", tuple(members)) for k, members in ordered[:most]]
     if ordered[most:]:
-        rest = [node for _, members in ordered[most:] for node in members]
+        rest = tuple(member for _, members in ordered[most:] for member in members)
         boxes.append(box(f"{len(ordered) - most} more k", rest))
     if outside:
-        tip = f"{outside} neurons are outside the circuit"
+        tip = f"{len(outside)} neurons are outside the circuit"
         boxes.append(Group("outside", outside, 0.0, False, tip, (0.0,) * len(heads)))
     return tuple(boxes)

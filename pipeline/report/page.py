@@ -31,7 +31,7 @@ LEADS = {
     "training": "What the nets get right on the pairs they were shown and on the pairs they were not.",
     "phases": "Every snapshot is measured, and the run is cut into phases where the measures change.",
     "spectrum": "Which rotations of the circle of residues the net uses, before training and after.",
-    "circuit": "The part of the net that carries the answer, found by taking parts away.",
+    "circuit": "The edges of the net that carry the answer, found by corrupting all others.",
     "ladder": "The circuit is cut out of the net, rewritten without attention, and rounded to whole numbers.",
     "proof": "Each link from the trained net to arithmetic is a claim; a chain is as good as its weakest link.",
     "streams": "Recurrent nets that are trained on short streams, tried on long ones, and proved for all lengths.",

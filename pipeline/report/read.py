@@ -15,6 +15,7 @@ from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, Sn
 
 T = TypeVar("T")
 
+CIRCUIT_SCHEMA = "catapult-circuit-2"
 STAGE_OF = {
     "runs": "train",
     "analysis": "interp",
@@ -176,7 +177,9 @@ def parse_spectra(document: dict[str, Any]) -> Spectra:
 
 def parse_circuit(document: dict[str, Any]) -> Circuit:
     """circuit.json."""
-    return Circuit(tuple(document["nodes"]), tuple(document["edges"]), dict(document["faithfulness"]))
+    if document["schema"] != CIRCUIT_SCHEMA:
+        raise ValueError(f"schema {document['schema']}, not {CIRCUIT_SCHEMA}")
+    return Circuit(tuple(document["nodes"]), tuple(document["edges"]), document)
 
 
 def parse_ladder(document: Any) -> tuple[Rung, ...]:

@@ -98,11 +98,11 @@ class Spectra:
 
 @dataclass(frozen=True)
 class Circuit:
-    """Nodes and edges as stored in circuit.json, with the measured faithfulness."""
+    """Nodes and edges as stored in circuit.json, and as `facts` what was measured of the whole."""
 
     nodes: tuple[dict[str, Any], ...]
     edges: tuple[dict[str, Any], ...]
-    faithfulness: dict[str, Any]
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)

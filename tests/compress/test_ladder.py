@@ -11,8 +11,7 @@ import torch
 
 from compress.__main__ import main
 from compress.ladder import compress_net, compress_run, ladder_csv, ladder_json
-from interp.circuit import find_circuit, save_circuit
-from interp.forward import evaluate
+from interp.circuits import find, save_circuit
 from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import CompressParams
 from pipeline.runs import Snapshot, load_snapshot, save_snapshot
@@ -30,7 +29,7 @@ def run(untrained: Snapshot, tmp_path: Path) -> tuple[Path, Path]:
     task = {"p": 11, "operation": "addition", "train_fraction": 0.3}
     params = {"key": directory.name, "task": task, "recipe": {"name": "untrained"}, "seed": 0}
     (directory / "params.json").write_text(json.dumps(params))
-    circuit = find_circuit(evaluate(untrained.net, untrained.task), torch.from_numpy(untrained.split()[0]))
+    circuit = find(untrained.net, untrained.task, "integrated_gradients", neurons=True)
     analysis.mkdir(parents=True)
     save_circuit(circuit, analysis / "circuit.json")
     return directory, analysis
@@ -142,9 +141,12 @@ def test_a_circuit_of_another_net_is_a_users_mistake(run: tuple[Path, Path], tmp
     directory, analysis = run
     path = analysis / "circuit.json"
     data = json.loads(path.read_text())
-    data["nodes"] = [node for node in data["nodes"] if node["id"] != "mlp.11"]
-    data["edges"] = [edge for edge in data["edges"] if "mlp.11" not in (edge["source"], edge["target"])]
+    data["nodes"] = [node for node in data["nodes"] if node["id"] != "neuron.0.11"]
+    data["edges"] = [edge for edge in data["edges"] if "neuron.0.11" not in (edge["source"], edge["target"])]
     path.write_text(json.dumps(data))
     with pytest.raises(UserError, match="analyse this run again"):
+        compress_run(directory, analysis, tmp_path / "out", SMALL)
+    path.write_text(json.dumps({**data, "schema": "catapult-circuit-1"}))
+    with pytest.raises(UserError, match="make it with `python -m interp attribute`"):
         compress_run(directory, analysis, tmp_path / "out", SMALL)
     assert not (tmp_path / "out").exists()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+import interp
 from interp.__main__ import main
 from interp.analyse import analyse_run
 from pipeline.errors import BAD_INPUT
@@ -76,19 +80,36 @@ def test_thresholds_are_parameters(run: Path, tmp_path: Path) -> None:
 def test_the_commands(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyse", str(run), "--out", str(tmp_path / "out")]) == 0
     assert "cycles    2 to    3  algorithm" in capsys.readouterr().out
-    assert main(["circuit", str(run), "--snapshot", "2", "--out", str(tmp_path / "circuit.json")]) == 0
-    assert json.loads((tmp_path / "circuit.json").read_text())["schema"] == "catapult-circuit-1"
+    found = json.loads((tmp_path / "out/circuit.json").read_text())
+    assert (found["schema"], found["circuit"]["accuracy_all"]) == ("catapult-circuit-2", 1.0)
+    assert main(["attribute", str(run), "--neurons", "--out", str(tmp_path / "circuit.json")]) == 0
+    assert (tmp_path / "circuit.json").read_bytes() == (tmp_path / "out/circuit.json").read_bytes()
     assert main(["measures", str(run / "snapshots/cycle-0000.safetensors")]) == 0
     assert "phase: untrained" in capsys.readouterr().out
+
+
+def test_help_of_every_command_needs_no_torch() -> None:
+    code = (
+        "import sys; from interp.__main__ import parser; parser(); assert not {'torch', 'networkx'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_is_found() -> None:
+    for home, names in interp._HOMES.items():
+        for name in names:
+            assert getattr(interp, name) is getattr(import_module(f"interp.{home}"), name)
+    with pytest.raises(AttributeError, match="find_circuit"):
+        interp.find_circuit  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ["analyse", "nowhere"],
-        ["circuit", "RUN", "--snapshot", "99"],
-        ["circuit", "RUN", "--snapshot", "first"],
-        ["circuit", "RUN", "--faithfulness", "1.5"],
+        ["attribute", "RUN", "--snapshot", "99"],
+        ["attribute", "RUN", "--snapshot", "first"],
+        ["attribute", "RUN", "--faithfulness", "1.5"],
         ["measures", "nowhere.safetensors"],
     ],
 )

@@ -11,11 +11,11 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from interp.__main__ import METHODS as NAMED
 from interp.__main__ import main
 from interp.attribution import METHODS
 from interp.circuits import find
 from interp.circuits.circuit import circuit_from_json, circuit_to_json, kept_part, load_circuit, save_circuit
+from interp.commands.attribute import METHODS as NAMED
 from interp.export import FORMATS, export
 from interp.export.dot import to_dot
 from interp.export.graphml import to_graphml

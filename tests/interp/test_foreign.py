@@ -64,12 +64,16 @@ def test_later_stages_take_the_run_or_say_why_not(tmp_path: Path, capsys: pytest
     torch.save(mlp_state("D"), tmp_path / "x.pt")
     assert main(["import", str(tmp_path / "x.pt"), "--layout", "tl", *TASK, "--out", str(run)]) == 0
     assert main(["analyse", str(run), "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["measures.csv", "phases.json", "spectra.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "circuit.json",
+        "measures.csv",
+        "phases.json",
+        "spectra.json",
+    ]
     last = Run.open(run).snapshots[-1]
     assert main(["measures", str(last)]) == 0
     assert "(a + b) mod 7, imported, seed 0, cycle 1, step 1" in capsys.readouterr().out
-    assert main(["circuit", str(run), "--out", str(tmp_path / "circuit.json")]) == BAD_INPUT
-    assert "a Mlp; circuits are found in the one-layer Transformer" in capsys.readouterr().err
+    assert main(["attribute", str(run), "--out", str(tmp_path / "circuit.json")]) == 0
     with pytest.raises(UserError, match="net kind is 'mlp'; this needs a Transformer"):
         load_snapshot(last)
 

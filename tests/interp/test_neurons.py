@@ -22,15 +22,13 @@ def grid() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_frequency_and_phases_of_known_waves(sign: int) -> None:
+def test_frequency_of_known_waves(sign: int) -> None:
     a, b = grid()
     w = 2 * math.pi * 4 / P
     wave = torch.cos(w * a + 0.5) + 2 * torch.cos(w * b - 1.0) + 0.7 * torch.cos(w * (a + sign * b) + 2.0) + 3
     spectra = neuron_spectra(wave[:, None], P)
     assert int(spectra.frequency[0]) == 4
     assert spectra.localisation == pytest.approx(1.0, abs=1e-5)
-    found = [float(phase[0]) for phase in spectra.phases(sign)]
-    assert found == pytest.approx([0.5, -1.0, 2.0], abs=1e-4)
 
 
 def test_shares_agree_with_the_fast_fourier_transform() -> None:

@@ -111,15 +111,34 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
 
 
 def circuit() -> dict[str, Any]:
-    neurons = [
-        {"id": f"mlp.{i}", "kind": "neuron", "score": 0.2, "in_circuit": i < 4, "frequency": 2 + i % 2}
-        for i in range(6)
-    ]
-    heads = [{"id": "head.0", "kind": "head", "score": 1.0, "in_circuit": True, "attention": [0.3, 0.3, 0.4]}]
-    edges = [{"source": "head.0", "target": f"mlp.{i}", "score": 0.1 * (i - 1)} for i in range(6)]
-    curve = [{"kept": kept, "agreement": kept / 7} for kept in (0, 1, 5, 7)]
-    faithfulness = {"target": 0.99, "kept": 5, "agreement_all": 0.99, "accuracy_all": 0.98, "curve": curve}
-    return {"nodes": [*heads, *neurons], "edges": edges, "faithfulness": faithfulness}
+    """Two tokens, a head, six neurons of which four are kept; edges of score 2 are 20% of the logit difference."""
+
+    def node(name: str, kind: str, index: int, kept: bool, **more: Any) -> dict[str, Any]:
+        return {"id": name, "kind": kind, "layer": 0, "index": index, "score": 1.0, "in_circuit": kept, **more}
+
+    def edge(source: str, target: str, score: float | None, kept: bool) -> dict[str, Any]:
+        return {"source": source, "target": target, "score": score, "in_circuit": kept, "changes": None}
+
+    nodes = [node(f"embed.{token}", "embed", i, token != "=") for i, token in enumerate("ab=")]
+    nodes.append(node("head.0.0", "head", 0, True, attention=[0.3, 0.3, 0.4]))
+    nodes += [node(f"neuron.0.{i}", "neuron", i, i < 4, frequency=2 + i % 2 if i < 4 else None) for i in range(6)]
+    nodes.append(node("logits", "logits", 0, True))
+    edges = [edge(f"embed.{token}", "head.0.0", 4.0, token != "=") for token in "ab="]
+    edges += [edge("head.0.0", f"neuron.0.{i}", i - 1.0, i < 4) for i in range(6)]
+    edges += [edge(f"neuron.0.{i}", "logits", 2.0 if i else None, i < 4) for i in range(6)]
+    sizes = ((0, 0.0), (3, -0.1), (15, 1.0))
+    return {
+        "schema": "catapult-circuit-2",
+        "task": "(a + b) mod 11",
+        "n_inputs": 60,
+        "metric": {"clean": 8.0, "corrupted": -2.0},
+        "circuit": {"edges": 10, "target": 0.9, "faithfulness": 0.95, "agreement_all": 0.99, "accuracy_all": 0.98},
+        "curve": [{"edges": n, "faithfulness": f, "agreement": 0.5} for n, f in sizes],
+        "cpr": 0.6,
+        "cmd": 0.4,
+        "nodes": nodes,
+        "edges": edges,
+    }
 
 
 def claim(sentence: str, verdict: str, **more: Any) -> dict[str, Any]:
@@ -221,6 +240,35 @@ def test_same_inputs_give_the_same_bytes(root: Path) -> None:
     ]
     for path in files:
         assert (root / "one" / path).read_bytes() == (root / "two" / path).read_bytes()
+
+
+def test_the_circuit_is_drawn_as_it_was_measured(root: Path) -> None:
+    page, _ = made(root)
+    words = " ".join(page.words)
+    assert (
+        "keeps 95.0% of the logit difference with 10 of 15 edges, between 1 of 1 heads and 4 of 6 neurons. Over all "
+        "pairs these alone give 99.0% of its own answers; 98.0% are then right."
+    ) in words
+    assert "circuit: 10 of 15 edges" in words
+    assert "CPR 0.600, CMD 0.400" in words
+    assert "in the mean over 60 pairs" in words
+    assert "keeps 90%, less its dead ends" in words
+    assert "head 0: 20.0% of the logit difference runs through it; attends to a 30%, b 30%, = 40%" in words
+    assert "k = 3: 2 neurons, 40.0% of the logit difference" in words, "neurons 1 and 3"
+    assert "k = 2: 2 neurons, 20.0% of the logit difference" in words, "neuron 0 has no score"
+    assert "token =: no kept edge" in words
+    assert "2 neurons are outside the circuit" in words
+    assert "b to head 0: 40.0%" in words
+    assert "head 0 to k = 3: 20.0%" in words
+    assert "k = 3 to answer: 40.0%" in words
+    assert "= to head 0" not in words
+    assert "to outside" not in words
+
+
+def test_a_circuit_of_the_older_schema_names_the_stage(root: Path) -> None:
+    dump(root / "analysis" / CATAPULT / "circuit.json", {"schema": "catapult-circuit-1"})
+    with pytest.raises(UserError, match="schema catapult-circuit-1, not catapult-circuit-2"):
+        made(root)
 
 
 def test_headline_when_the_catapult_wins(root: Path) -> None:
@@ -340,6 +388,7 @@ def test_files_for_dvc(root: Path) -> None:
     [
         ("runs/{}/history.csv", "train"),
         ("analysis/{}/phases.json", "interp"),
+        ("analysis/{}/circuit.json", "interp"),
         ("compressed/{}/ladder.json", "compress"),
         ("proofs/{}/certificate.json", "verify"),
     ],

@@ -9,10 +9,12 @@ from pipeline.report.circuits import Group, Shape, shape
 from pipeline.report.figures.figure import Figure, panels
 from pipeline.report.headline import percent
 from pipeline.report.records import Record
-from pipeline.report.svg import NARROW, Scale, Svg
+from pipeline.report.svg import NARROW, Scale, Svg, log_domain
 
 BOX, GAP = 28.0, 10.0
 TOP, CURVE = 30.0, 120.0
+LEAST = 0.001
+"""The smallest share of edges on the axis."""
 THICKEST = 9.0
 
 
@@ -24,7 +26,7 @@ def figure(records: Sequence[Record]) -> Figure:
         (record.key, lambda width, record=record: draw(record, shapes[record.key], width, rows)) for record in records
     ]
     lines = tuple((record.key, takeaway(shapes[record.key])) for record in records)
-    return Figure(panels(drawings), lines, reading(shapes[records[0].key].target))
+    return Figure(panels(drawings), lines, reading(shapes[records[0].key].target, records[0].circuit.facts["n_inputs"]))
 
 
 def draw(record: Record, parts: Shape, width: int, rows: int) -> str:
@@ -38,9 +40,7 @@ def draw(record: Record, parts: Shape, width: int, rows: int) -> str:
     svg.text(lefts[1] + sizes[1] / 2, 16, "heads", "axis-title", "middle")
     svg.text(lefts[2] + sizes[2] / 2, 16, "neurons, by frequency", "axis-title", "middle")
     svg.text(width, 16, "read-out", "axis-title", "end")
-    tokens = tuple(Group(name, 1, 1.0, True, f"token {name}") for name in ("a", "b", "="))
-    answer = (Group("answer", 1, 1.0, True, record.task, tuple(group.effect for group in parts.groups)),)
-    columns = (tokens, parts.heads, parts.groups, answer)
+    columns = (parts.tokens, parts.heads, parts.groups, parts.answer)
     places = [spread(len(column), height) for column in columns]
     for i in (1, 2, 3):
         ends = (lefts[i - 1] + sizes[i - 1], lefts[i])
@@ -84,36 +84,46 @@ def box(svg: Svg, left: float, y: float, width: float, group: Group, counted: bo
     svg.rect(left, y - BOX / 2, width, BOX, f"node{suffix}", group.tip, rx=3)
     if counted:
         svg.text(left + 9, y + 4, group.name, f"node-name{suffix}")
-        svg.text(left + width - 9, y + 4, str(group.members), f"node-name{suffix} count", "end")
+        svg.text(left + width - 9, y + 4, str(len(group.members)), f"node-name{suffix} count", "end")
     else:
         svg.text(left + width / 2, y + 4, group.name, f"node-name{suffix}", "middle")
 
 
 def curve(svg: Svg, parts: Shape, top: float, width: int) -> None:
-    """Faithfulness against the number of parts kept, best first."""
-    high = max(kept for kept, _ in parts.curve)
-    axes = Axes(svg, Scale(0, high, LEFT, width - RIGHT), Scale(0, 1, top + CURVE, top))
-    axes.frame("the net's own answers kept", "heads and neurons kept, best first", (0, 0.5, 1), lambda s: f"{s:.0%}")
+    """Faithfulness against the share of the edges kept, strongest first."""
+    values = [faithfulness for _, faithfulness in parts.curve]
+    low, high = min(0.0, *values), max(1.0, *values)
+    x = Scale(*log_domain([share for share, _ in parts.curve], LEAST), LEFT, width - RIGHT, log=True)
+    axes = Axes(svg, x, Scale(low, high, top + CURVE, top))
+    axes.frame("faithfulness", "share of edges kept, strongest first (log scale)", (0, 0.5, 1), lambda s: f"{s:.0%}")
+    svg.text(width - RIGHT, top - 12, f"circuit: {parts.edges_inside:,} of {parts.edges:,} edges", "note", "end")
+    svg.text(LEFT + 8, top + 20, f"CPR {parts.cpr:.3f}, CMD {parts.cmd:.3f}", "note")
     axes.curve(parts.curve, "train", dots=True)
-    axes.mark(parts.kept, f"circuit: {parts.kept} of {high:g}")
+    axes.mark(parts.edges_inside / parts.edges)
 
 
 def takeaway(found: Shape) -> str:
     """Size and faithfulness of the circuit."""
-    size = f"{found.heads_inside} of {len(found.heads)} heads and {found.neurons_inside} of {found.neurons} neurons"
-    kept = f"keeps {percent(found.agreement)} of its own answers over all pairs"
-    return f"{kept} with {size} alone; {percent(found.accuracy)} are then right."
+    size = f"{found.edges_inside:,} of {found.edges:,} edges"
+    parts = f"{found.heads_inside} of {len(found.heads)} heads and {found.neurons_inside} of {found.neurons} neurons"
+    return (
+        f"keeps {percent(found.faithfulness)} of the logit difference with {size}, between {parts}. Over all pairs "
+        f"these alone give {percent(found.agreement)} of its own answers; {percent(found.accuracy)} are then right."
+    )
 
 
-def reading(target: float) -> str:
+def reading(target: float, inputs: int) -> str:
     """The symbols."""
     return (
         "From left to right: the three tokens, the attention heads that read them, the neurons, the read-out. "
-        "Neurons are gathered by the frequency k they respond to most, with their number at the right of the box. "
-        "The more of the answer's logit runs through a line, the thicker it is (from tokens to heads: the "
-        "attention); a dotted line works against the answer. The dashed box is outside the circuit: its neurons are "
-        "replaced by their mean. <i>Faithfulness</i>, the curve, is the share of training pairs on which the net "
-        "keeps its own answer, right or wrong, when only the best heads and neurons are left as they are and the "
-        f"others are replaced by their mean; the circuit is the smallest such set that keeps {target:.0%}. The direct "
-        "path from the heads to the read-out is part of the net but not drawn."
+        "Neurons are gathered by the frequency k in which they vary most, with their number at the right of the box. "
+        "What is measured is the <i>logit difference</i>: how far the right answer lies above the answer to a "
+        f"<i>corrupted pair</i>, a random pair of another answer, in the mean over {inputs} pairs. The more of it runs "
+        "along a line (by integrated gradients on the way from the corrupted pair to the given one), the thicker the "
+        "line; a dotted line works against the answer. A dashed box is outside the circuit. <i>Faithfulness</i>, the "
+        "curve, is the share of the logit difference that is left, on other pairs, when the strongest edges alone "
+        "carry what they carry on the given pair and all others what they carry on the corrupted one. CPR is the area "
+        "under that curve, CMD that between the curve and 100%, both over the share of edges itself. The circuit is "
+        f"the smallest such set found that keeps {target:.0%}, less its dead ends. Edges that leave out a column, such "
+        "as those from a head straight to the read-out, are counted but not drawn."
     )

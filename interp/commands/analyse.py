@@ -1,0 +1,34 @@
+"""analyse: every snapshot of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "analyse",
+        help="every snapshot of a run: measures, phases, spectra, circuit",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Analyse every snapshot of a run and write, in a directory that is replaced as a whole,\n"
+        "  measures.csv   one row a snapshot: losses, accuracies, mechanism measures, phase\n"
+        "  phases.json    segments, change points, transition cycle, evidence\n"
+        "  spectra.json   Fourier spectra of embedding, read-out and logits, first and last\n"
+        "  circuit.json   heads, neurons and edges of the last snapshot, as `attribute` writes it\n"
+        "                 (of the kinds that `attribute` knows)",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
+    parser.add_argument("--out", type=Path, help="directory to write (default: analysis/<key of the run>)")
+
+
+def run(options: argparse.Namespace) -> None:
+    from interp.analyse import analyse_run
+    from pipeline.runs import Run
+
+    out = options.out or Path("analysis") / Run.open(options.run).key
+    analysis = analyse_run(options.run, out)
+    for segment in analysis.phases.segments:
+        print(f"cycles {analysis.cycles[segment.first]:>4} to {analysis.cycles[segment.last]:>4}  {segment.phase}")
+    print(f"wrote {out}")
