@@ -10,13 +10,13 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu": "relu",
     "ReLU": "relu",
     "gelu": "gelu",
-    "GeLU": "gelu_tanh",
+    "GeLU": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_tanh": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
 }
-"""As TransformerLens spells them; ReLU and GeLU are those of Zhong et al. 2023."""
+"""As TransformerLens spells them; ReLU and GeLU are those of Zhong et al. 2023, whose code calls the exact one."""
 
 CAUSAL = {"causal": True, "bidirectional": False, "full": False}
 ORIENTATIONS = {"xW": "xW", "Wx": "Wx"}
@@ -37,7 +37,7 @@ FIXED = {
 """What a TransformerLens config may say only one way for a net of ours to compute the same."""
 
 SETTINGS = {
-    "act_fn": "relu, gelu (exact), gelu_tanh (also gelu_new, and GeLU as the pizza files spell it)",
+    "act_fn": "relu, gelu (exact; GeLU in the pizza files), gelu_tanh (also gelu_new)",
     "attn_coeff": "c of pattern = c softmax(q k / sqrt(d_head)) + (1 - c), Zhong et al. 2023",
     "attention_dir": "causal, or bidirectional for no mask",
     "normalization_type": "none, LN, or LNPre (centred and scaled, weights folded away)",
