@@ -10,9 +10,10 @@ from pipeline.errors import reported
 from pipeline.files import write_atomically
 from pipeline.params import load_params
 from pipeline.report import page
-from pipeline.report.figures import phases, training
+from pipeline.report.axes import LEFT, RIGHT
+from pipeline.report.figures import timeline, training
 from pipeline.report.read import record
-from pipeline.report.svg import Svg, log_domain
+from pipeline.report.svg import Scale, Svg, log_domain
 
 PANEL, GAP, TOP = 520, 40, 64
 BAND = 74
@@ -43,7 +44,7 @@ def main() -> int:
         svg.marks.append(f'<g transform="translate({GAP + i * (PANEL + GAP)} {TOP})">')
         svg.text(0, 0, each.recipe, "rung")
         band = Svg(PANEL, BAND)
-        phases.band(each, band, phases.Scale(-0.5, last + 0.5, phases.LEFT, PANEL - phases.RIGHT))
+        timeline.band(each.timeline, band, Scale(-0.5, last + 0.5, LEFT, PANEL - RIGHT))
         svg.marks += [*band.marks, f'<g transform="translate(0 {BAND})">']
         svg.marks += [training.draw(each, PANEL, log_domain(losses), steps), "</g></g>"]
     drawing = str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)

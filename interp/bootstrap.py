@@ -3,7 +3,8 @@
 Each of these measures is a ratio of two sums over the pairs (a, b), m = sum_x u_x / sum_x v_x. A replicate draws p^2
 pairs with repetition, counts each, and takes m again with the counts as weights: nothing is run again. Every snapshot
 sees the same draws, so that a replicate is a whole series, whose change points are sought as those of the run itself.
-Frequencies, projections and means are those of all pairs; the null of the localisation and the norms stay as they are.
+Frequencies, projections and means are those of all pairs; the null of the localisation, norms and the accuracy of
+scrubbed circles stay as they are.
 The spread says nothing of other seeds, of which a run has one.
 """
 
@@ -19,7 +20,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interp.forward import Evaluation
+from interp.forward import Evaluation, in_basis
 from interp.fourier import by_difference, fourier_basis, n_frequencies, project_on_answer
 from interp.mechanism import scrub_orders
 from interp.neurons import NeuronSpectra, neuron_spectra, single_frequency_logits
@@ -55,33 +56,59 @@ def replicate_measures(
     counts: Float[Tensor, "replicate pair"],
 ) -> tuple[Measures, ...]:
     """The measures of one snapshot, once for every row of `counts`; a row of ones gives `measures` itself."""
-    spectra = neuron_spectra(evaluation.neurons, evaluation.task.p)
-    columns = {name: counts @ up / (counts @ down) for name, (up, down) in sums(evaluation, train, frequencies).items()}
-    columns["explained"] = explained(evaluation, counts)
-    columns["neuron_localisation"] = localisation(evaluation, spectra, counts)
-    columns.update(carried(evaluation, spectra, counts))
+    columns = means(accuracies(evaluation, train), counts)
+    based = in_basis(evaluation)
+    if based is not None:
+        trained = torch.zeros(len(evaluation.rows))
+        trained[train] = 1
+        drawn, p = counts[:, based.rows], based.n
+        spectra = neuron_spectra(based.neurons, p)
+        columns |= means(mechanism(based, trained[based.rows], frequencies, spectra), drawn)
+        columns["explained"] = explained(based, drawn)
+        columns["neuron_localisation"] = localisation(based, spectra, drawn)
     values = {name: column.double().tolist() for name, column in columns.items()}
     return tuple(replace(measures, **{name: column[i] for name, column in values.items()}) for i in range(len(counts)))
 
 
-def sums(
-    evaluation: Evaluation[Any], train: Int[Tensor, " train"], frequencies: tuple[int, ...]
-) -> dict[str, tuple[Float[Tensor, " pair"], Float[Tensor, " pair"]]]:
-    """u and v of the measures that are means over some of the pairs."""
-    logits, answers, p = evaluation.logits, evaluation.answers, evaluation.task.p
+Sums = dict[str, tuple[Float[Tensor, " pair"], Float[Tensor, " pair"]]]
+"""u and v by the name of the measure."""
+
+
+def means(sums: Sums, counts: Float[Tensor, "replicate pair"]) -> dict[str, Float[Tensor, " replicate"]]:
+    return {name: counts @ up / (counts @ down) for name, (up, down) in sums.items()}
+
+
+def accuracies(evaluation: Evaluation[Any], train: Int[Tensor, " train"]) -> Sums:
+    """What is measured over the pairs of the task."""
+    answers = evaluation.answers
     trained, novel = torch.zeros(len(answers)), torch.zeros(len(answers))
-    trained[train], novel[novel_pairs(train, p)] = 1, 1
-    everywhere = torch.ones(len(answers))
-    given = logits.argmax(1)
-    right = (given == answers).float()
-    projected = project_on_answer(logits, answers, frequencies)
+    trained[train], novel[novel_pairs(train, evaluation.task)] = 1, 1
+    right = (evaluation.logits.argmax(1) == answers).float()
     return {
-        "accuracy": (right, everywhere),
+        "accuracy": (right, torch.ones(len(answers))),
         "train_accuracy": (right * trained, trained),
         "novel_accuracy": (right * novel, novel),
-        "equivariance": (moved_along(given, answers, p), everywhere),
+    }
+
+
+def mechanism(
+    based: Evaluation[Any], trained: Float[Tensor, " pair"], frequencies: tuple[int, ...], spectra: NeuronSpectra
+) -> Sums:
+    """What is measured over the pairs of the operation's basis."""
+    logits, answers = based.logits, based.answers
+    everywhere = torch.ones(len(answers))
+    projected = project_on_answer(logits, answers, frequencies)
+    of_waves = single_frequency_logits(based, spectra)
+    rest = logits - of_waves
+    alone = ((of_waves + rest.mean(0)).argmax(1) == answers).float()
+    orders = scrub_orders(len(answers))
+    scrubbed = sum(((of_waves + rest[order]).argmax(1) == answers).float() for order in orders) / len(orders)
+    return {
+        "equivariance": (moved_along(logits.argmax(1), answers, based.n), everywhere),
         "restricted_loss": (losses(projected + logits.mean(0), answers), everywhere),
         "excluded_loss": (losses(logits - projected, answers) * trained, trained),
+        "single_frequency_accuracy": (alone, everywhere),
+        "scrubbed_accuracy": (torch.as_tensor(scrubbed), everywhere),
     }
 
 
@@ -106,7 +133,7 @@ def localisation(
     evaluation: Evaluation[Any], spectra: NeuronSpectra, counts: Float[Tensor, "replicate pair"]
 ) -> Float[Tensor, " replicate"]:
     """Median over the live neurons of sum_x w_x g_x h_x / sum_x w_x h_x^2, g the part of h at its best frequency."""
-    p, live = evaluation.task.p, spectra.live
+    p, live = evaluation.n, spectra.live
     if not bool(live.any()):
         return torch.zeros(len(counts))
     centred = (evaluation.neurons - evaluation.neurons.mean(0))[:, live].T
@@ -118,22 +145,6 @@ def localisation(
     wave = (waves.transpose(1, 2) @ (own @ waves)).flatten(1)
     shares = counts @ (wave * centred).T / (counts @ centred.square().T).clamp_min(1e-30)
     return shares.median(1).values
-
-
-def carried(
-    evaluation: Evaluation[Any], spectra: NeuronSpectra, counts: Float[Tensor, "replicate pair"]
-) -> dict[str, Float[Tensor, " replicate"]]:
-    """The two accuracies of the neurons' single frequencies."""
-    answers = evaluation.answers
-    of_waves = single_frequency_logits(evaluation, spectra)
-    rest = evaluation.logits - of_waves
-    alone = ((of_waves + rest.mean(0)).argmax(1) == answers).float()
-    orders = scrub_orders(len(answers))
-    scrubbed = sum(((of_waves + rest[order]).argmax(1) == answers).float() for order in orders) / len(orders)
-    return {
-        name: counts @ right / counts.sum(1)
-        for name, right in (("single_frequency_accuracy", alone), ("scrubbed_accuracy", scrubbed))
-    }
 
 
 def uncertainty(series: Sequence[Sequence[Measures]], p: int, limits: ThresholdParams) -> Uncertainty:

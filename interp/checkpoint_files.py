@@ -1,24 +1,16 @@
-"""Foreign files read without running them: state dicts, the config beside them, and a folder's training order."""
+"""Where foreign checkpoints lie: a folder's training order, and the config beside a file."""
 
 from __future__ import annotations
 
 import json
-import pickle
 import re
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
 from pipeline.errors import UserError
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-WRAPPERS = ("state_dict", "model_state_dict", "model")
 STEP = re.compile(r"(?:^|[^a-z0-9]|step|epoch|checkpoint|ckpt|cycle)(\d+)$", re.IGNORECASE)
 
 
@@ -46,26 +38,6 @@ def steps_of(files: list[Path]) -> list[int]:
     steps = [int(end[1]) for end in ends if end]
     rising = len(steps) == len(files) and all(a < b for a, b in pairwise(steps))
     return steps if rising else list(range(1, len(files) + 1))
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict, also one under a key such as `state_dict`. UserError for a pickle that needs more than tensors."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        value = torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        found = re.search(r"(?:GLOBAL|Unsupported (?:global|class|operand)):? ?(\S+)", str(error))
-        what = f" ({found[1].rstrip('.,')})" if found else ""
-        raise UserError(f"{path}: a pickle of more than tensors{what}; it is not run: save net.state_dict()") from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({' '.join(str(error).split())[:120]})") from None
-    if isinstance(value, Mapping):
-        inner = [value[key] for key in WRAPPERS if isinstance(value.get(key), Mapping)]
-        value = inner[0] if len(inner) == 1 else value
-        if value and all(isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items()):
-            return dict(value)
-    raise UserError(f"{path}: holds no state dict (names to tensors); save net.state_dict()")
 
 
 def config_beside(path: Path) -> Path | None:

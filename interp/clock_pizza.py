@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from interp.first_layer import embedding_gradients, embeddings, logits_with_embeddings
 from interp.formulas import Shares, circle_fit, profile, shares
 from interp.view import View, in_basis
+from pipeline.nets import DeepTransformer
 
 COMPONENTS = 4
 CIRCLES = 4
@@ -72,7 +74,7 @@ def gradient_symmetricity(seen: View, triples: Int[Tensor, "triple 3"] | None = 
 
     A clock with one circle has cos(w (x - y)), 0 on average. `triples` are rows (x, y, z); without them they are drawn
     with a fixed seed, `PAIRS` different pairs, or all. For an operation other than a + b or a * b the gradient of b is
-    that of another symbol's name, and for a net with a table of its own for each side the two gradients do not live in
+    that of another symbol's name, and for an MLP with a table of its own for each side the two gradients do not live in
     one space: in both cases G[u] = gradient . (E_u - mean E), one number for every name u, stands in for the gradient.
     Triples on which a gradient is 0 have no cosine and are left out; nan where none is left.
     """
@@ -85,7 +87,8 @@ def gradient_symmetricity(seen: View, triples: Int[Tensor, "triple 3"] | None = 
     pairs = seen.pairs[chosen]
     outputs = torch.from_numpy(seen.basis.answer)[z]
     of_left, of_right = (slope.double() for slope in embedding_gradients(seen.net, pairs, outputs))
-    if not (seen.left.shape == seen.right.shape and torch.equal(seen.left, seen.right)):
+    one_stream = isinstance(seen.net, DeepTransformer) and np.array_equal(seen.basis.left, seen.basis.right)
+    if not one_stream and not (seen.left.shape == seen.right.shape and torch.equal(seen.left, seen.right)):
         of_left = of_left @ (seen.left - seen.left.mean(0)).T
         of_right = of_right @ (seen.right - seen.right.mean(0)).T
     there = (of_left.norm(dim=1) > 0) & (of_right.norm(dim=1) > 0)

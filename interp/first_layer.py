@@ -47,6 +47,8 @@ def embeddings(net: Net) -> tuple[Float[Tensor, "symbol d_embed"], Float[Tensor,
     """The rows of the symbols on the left and on the right; "=" and the operator, if any, come after them."""
     layer, weights = first_layer(net), net.state_dict()
     left, right = weights[layer.left], weights[layer.right]
+    if isinstance(net, DeepTransformer) and net.config.own_symbols:
+        return left[: net.first_right], right[net.first_right : net.n_symbols]
     return (left.T, right.T) if isinstance(net, Quadratic) else (left, right)
 
 
@@ -59,6 +61,9 @@ def logits_with_embeddings(
     """The logits with other embeddings, equal ones where both sides share a table; the net itself stays as it is."""
     layer = first_layer(net)
     tables = (left.T, right.T) if isinstance(net, Quadratic) else (left, right)
+    if isinstance(net, DeepTransformer) and net.config.own_symbols:
+        whole = torch.cat([left, right, net.embed.weight.detach()[net.n_symbols :]])
+        tables = (whole, whole)
     weights = dict(zip((layer.left, layer.right), tables, strict=True))
     with torch.no_grad():
         return torch.func.functional_call(net, weights, (pairs,))
@@ -84,3 +89,24 @@ def embedding_gradients(
         left, right = slope.chunk(2, dim=1)
         return left, right
     return slope, slope
+
+
+def shifted_embeddings(
+    net: Net, pairs: Int[Tensor, "pair 2"], left: Float[Tensor, "pair d_embed"], right: Float[Tensor, "pair d_embed"]
+) -> Float[Tensor, "pair p"]:
+    """The logits when `left` and `right` are added to the embeddings of a and of b, pair by pair."""
+    layer = first_layer(net)
+
+    def shift(x: Tensor, hook: object) -> Tensor:
+        if layer.tokens is not None:
+            changed = x.clone()
+            changed[:, layer.tokens[0]] += left
+            changed[:, layer.tokens[1]] += right
+            return changed
+        if isinstance(net, Mlp) and net.config.combine == "concatenate":
+            return x + torch.cat([left, right], dim=1)
+        return x + left + right
+
+    name = "hook_pre" if isinstance(net, Quadratic) else "hook_embed"  # L e_a + R e_b is the sum of the embeddings
+    with torch.no_grad():
+        return net.run_with_hooks(pairs, fwd_hooks=[(name, shift)])

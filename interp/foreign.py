@@ -15,10 +15,12 @@ from typing import Any, Literal, cast
 
 import torch
 
-from interp.checkpoint_files import config_beside, in_order, read_config, read_state, steps_of
+from interp.checkpoint_files import config_beside, in_order, read_config, steps_of
+from interp.known_operations import other_operation
 from interp.layouts.layout import Foreign, Settings, Tensors
 from interp.layouts.mapped import from_map, read_map
 from interp.layouts.property_format import from_property_format
+from interp.stored_states import plain_names, read_stored
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json
 from pipeline.nets import Net, NetConfig, TransformerConfig, build_net, describe
@@ -26,10 +28,19 @@ from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 
 Layout = Literal["tl", "module", "catapult"]
-Reader = Callable[[Path], tuple[Snapshot[Net], tuple[str, ...]]]
+Reader = Callable[[Path], "list[Read]"]
 RECIPE = "imported"
 MOST = 9999
 BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Read:
+    """One net of a file; `step` where the file says it. `notes` say what was taken for granted or left out."""
+
+    snapshot: Snapshot[Net]
+    step: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Imported:
 
 
 def import_checkpoints(source: Path, out: Path, read: Reader, layout: Layout) -> tuple[Run, list[Imported]]:
-    """Turn a checkpoint, or a folder of them in training order, into the run directory `out`.
+    """Turn a checkpoint, a file with a series of them, or a folder in training order into the run directory `out`.
 
     Raises UserError, with nothing written, where a file is refused by `read`, where the files are no one training, or
     where `out` holds something else than an imported run.
@@ -56,15 +67,25 @@ def import_checkpoints(source: Path, out: Path, read: Reader, layout: Layout) ->
     _check_free(out, source)
     folder = source / "snapshots"
     files = in_order(folder if layout == "catapult" and folder.is_dir() else source)
-    if len(files) > MOST:
-        raise UserError(f"{source}: {len(files)} checkpoints; a run holds at most {MOST}: import every tenth")
+    by_name = steps_of(files)
     found: list[Imported] = []
-    for i, (file, step) in enumerate(zip(files, steps_of(files), strict=True), 1):
-        snapshot, notes = read(file)
-        snapshot = replace(snapshot, cycle=i, step=snapshot.step if layout == "catapult" else step)
-        if found and _training(snapshot) != _training(found[0].snapshot):
-            raise UserError(f"{file}: not of the training of {files[0].name} (shape, split or seed); import it alone")
-        found.append(Imported(file, snapshot, notes, *score(snapshot.net, snapshot.task)))
+    for file, named in zip(files, by_name, strict=True):
+        nets = read(file)
+        if len(files) > 1 and len(nets) > 1:
+            raise UserError(f"{file}: holds {len(nets)} checkpoints beside other files; import it alone")
+        for i, one in enumerate(nets, len(found) + 1):
+            step = named if len(nets) == 1 else i
+            snapshot = replace(one.snapshot, cycle=i, step=step if one.step is None else one.step)
+            if found and _training(snapshot) != _training(found[0].snapshot):
+                raise UserError(
+                    f"{file}: not of the training of {files[0].name} (shape, split or seed); import it alone"
+                )
+            found.append(Imported(file, snapshot, one.notes, *score(snapshot.net, snapshot.task)))
+    found[0] = replace(
+        found[0], notes=(*found[0].notes, *other_operation(found[-1].snapshot.net, found[-1].snapshot.task))
+    )
+    if len(found) > MOST:
+        raise UserError(f"{source}: {len(found)} checkpoints; a run holds at most {MOST}: import every tenth")
     try:
         with fresh_directory(out) as directory:
             for imported in found:
@@ -83,28 +104,32 @@ def reader(
     settings: Mapping[str, Any] | None = None,
     layout_map: Path | None = None,
 ) -> Reader:
-    """How to read one checkpoint of a layout as a snapshot; `settings` go before the config file.
+    """How to read the checkpoints of a file in a layout as snapshots.
 
-    The reader raises UserError, which names the file, where that is no finite net for `task`.
+    `settings` go before the config file, that before the JSON file beside the checkpoint, and that before a config in
+    the file itself. The reader raises UserError, which names the file, where one is no finite net for `task`.
     """
     said = read_config(config) if config is not None else None
     mapped = read_map(layout_map) if layout_map is not None else None
 
-    def from_file(path: Path) -> tuple[Snapshot[Net], tuple[str, ...]]:
+    def from_file(path: Path) -> list[Read]:
         if layout == "catapult":
-            return _ours(path, task), ()
-        state = read_state(path)
-        if mapped is not None:
-            net = from_map(mapped, state)
-        else:
-            beside = config_beside(path) if said is None else None
-            values = read_config(beside) if beside is not None else said or {}
-            net = from_property_format(Tensors(state), Settings({**values, **(settings or {})}), task)
-        rounded = any(value.dtype == torch.float64 for value in state.values())
-        notes = (*net.notes, *["float64 weights rounded to float32"] * rounded)
-        return Snapshot(_build(net, task), task, 1.0, RECIPE, 0, cycle=0, step=0), notes
+            snapshot = _ours(path, task)
+            return [Read(snapshot, snapshot.step)]
+        stored = read_stored(path)
+        beside = config_beside(path) if said is None else None
+        values = {**stored.config, **(read_config(beside) if beside is not None else said or {}), **(settings or {})}
+        read = []
+        for state, step in zip(stored.states, stored.steps or [None] * len(stored.states), strict=True):
+            if mapped is not None:
+                net = from_map(mapped, state)
+            else:
+                net = from_property_format(Tensors(plain_names(state)), Settings(values), task)
+            snapshot = Snapshot(_build(net, task), task, 1.0, RECIPE, 0, cycle=0, step=0)
+            read.append(Read(snapshot, step, (*net.notes, *_precision(state))))
+        return read
 
-    def named(path: Path) -> tuple[Snapshot[Net], tuple[str, ...]]:
+    def named(path: Path) -> list[Read]:
         try:
             return from_file(path)
         except UserError as error:
@@ -126,6 +151,13 @@ def score(net: Net, task: ModularTask) -> tuple[int, float]:
     net.float()
     lead = torch.cat(leads)
     return int((lead > 0).sum()), float(lead.min())
+
+
+def _precision(state: Mapping[str, torch.Tensor]) -> list[str]:
+    """A note where the net as stored computes in another precision."""
+    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in state.values() if value.is_floating_point()})
+    notes = {"float64": "rounded to float32", "float16": "computed in float32", "bfloat16": "computed in float32"}
+    return [f"{kind} weights {notes[kind]}" for kind in kinds if kind in notes]
 
 
 def config_of(net: Net) -> NetConfig:
@@ -184,6 +216,7 @@ def _check_free(out: Path, source: Path) -> None:
 def _params(key: str, layout: Layout, found: list[Imported]) -> dict[str, Any]:
     """The manifest: what every run says of itself, and where each snapshot comes from."""
     first = found[0].snapshot
+    hashes = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in {one.file for one in found}}
     return {
         "key": key,
         "task": {
@@ -203,7 +236,7 @@ def _params(key: str, layout: Layout, found: list[Imported]) -> dict[str, Any]:
                     "cycle": one.snapshot.cycle,
                     "step": one.snapshot.step,
                     "file": one.file.name,
-                    "sha256": hashlib.sha256(one.file.read_bytes()).hexdigest(),
+                    "sha256": hashes[one.file],
                     "right": one.right,
                     "smallest_margin": one.margin,
                 }

@@ -1,35 +1,42 @@
-"""One forward pass over the whole domain, with what the measures read from it."""
+"""One forward pass over the whole domain, with what the measures read from it, and the same in an operation's basis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp.bases import basis_of
 from interp.last_layer import last_layer
 from pipeline.runs import AnyNet
-from pipeline.tasks import ModularTask
+from pipeline.tasks import SIGNED, ModularTask
 
 
 @dataclass(frozen=True)
 class Evaluation(Generic[AnyNet]):
-    """A net on all p^2 pairs, in the order a * p + b."""
+    """A net on all pairs of its task, in the task's order (a * p + b), or on those of a basis (x * n + y).
+
+    `rows` numbers the pairs in the task's order. Where it is of a basis, symbols and answers go by their names in it.
+    """
 
     net: AnyNet
     task: ModularTask
+    rows: Int[Tensor, " pair"]
+    answers: Int[Tensor, " pair"]
     logits: Float[Tensor, "pair p"]
     neurons: Float[Tensor, "pair d_mlp"]  # of the last hidden layer
     residual: Float[Tensor, "pair d_model"]  # before the read-out
     neuron_readout: Float[Tensor, "d_mlp p"]  # logits that a unit of each neuron adds
     embedding: Float[Tensor, "p d_embed"]
+    unembedding: Float[Tensor, "p d_model"]
 
     @property
-    def answers(self) -> Int[Tensor, " pair"]:
-        """(a + b) mod p of each pair, or (a - b) mod p."""
-        return torch.from_numpy(self.task.answers())
+    def n(self) -> int:
+        """How many answers there are: p, or the order of the basis' group."""
+        return self.logits.shape[1]
 
 
 def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
@@ -37,15 +44,44 @@ def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
     if net.readout.out_features != task.p:
         raise ValueError(f"the net is for p = {net.readout.out_features}, the task for p = {task.p}")
     layer = last_layer(net)
-    kept = layer.hooks()
+    kept, answers = layer.hooks(), torch.from_numpy(task.answers())
     with torch.no_grad():
         logits, cache = net.run_with_cache(torch.from_numpy(task.pairs()), names_filter=lambda name: name in kept)
     return Evaluation(
         net=net,
         task=task,
+        rows=torch.arange(len(answers)),
+        answers=answers,
         logits=logits,
         neurons=layer.activations(cache),
         residual=cache[layer.residual],
         neuron_readout=layer.readout,
         embedding=layer.embedding[: task.p],
+        unembedding=net.unembed.weight.detach(),
+    )
+
+
+def in_basis(whole: Evaluation[AnyNet]) -> Evaluation[AnyNet] | None:
+    """An evaluation over all pairs, in the basis of its operation (see `bases`); None where none is known.
+
+    Sums and differences stay as they are: residues are their basis, and the answer a - b is a wave in a and in b too.
+    """
+    basis = basis_of(whole.task)
+    if basis is None or whole.task.operation in SIGNED:
+        return None if basis is None else whole
+    number = torch.full((whole.task.p, whole.task.p), -1)
+    number[tuple(torch.from_numpy(whole.task.pairs()).T)] = whole.rows
+    rows = number[tuple(torch.from_numpy(basis.pairs).T)]
+    name, left = torch.from_numpy(basis.answer), torch.from_numpy(basis.left)
+    x = torch.arange(basis.n)
+    return replace(
+        whole,
+        rows=rows,
+        answers=(x[:, None] + x).flatten() % basis.n,
+        logits=whole.logits[rows][:, name],
+        neurons=whole.neurons[rows],
+        residual=whole.residual[rows],
+        neuron_readout=whole.neuron_readout[:, name],
+        embedding=whole.embedding[left],
+        unembedding=whole.unembedding[name],
     )

@@ -1,6 +1,7 @@
 """The Fourier basis over Z_p, and spectra of tables and logits in it.
 
-A function on Z_p has (p - 1) / 2 frequencies k = 1 .. (p - 1) / 2, each with a cosine and a sine of w_k = 2 pi k / p.
+A function on Z_p has frequencies k = 1 .. floor(p / 2), each with a cosine and a sine of w_k = 2 pi k / p; where p is
+even, as the p - 1 of products, the last one has a cosine only.
 """
 
 from __future__ import annotations
@@ -13,17 +14,23 @@ from torch import Tensor
 
 
 def n_frequencies(p: int) -> int:
-    """(p - 1) / 2: the frequencies of an odd modulus, beside the constant."""
-    return (p - 1) // 2
+    """floor(p / 2): the frequencies of a modulus, beside the constant."""
+    return p // 2
 
 
-def fourier_basis(p: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "p p"]:
-    """Orthonormal rows: the constant, then cos and sin of frequency 1, cos and sin of frequency 2, and so on."""
+def fourier_basis(p: int, dtype: torch.dtype = torch.float32) -> Float[Tensor, "wave p"]:
+    """Orthonormal rows: the constant, then cos and sin of frequency 1, cos and sin of frequency 2, and so on.
+
+    The last sine of an even modulus is a row of zeros.
+    """
     x = torch.arange(p, dtype=torch.float64)
     k = torch.arange(1, n_frequencies(p) + 1, dtype=torch.float64)
     # k * x is taken mod p first, so that the angle is exact for large products
     angle = 2 * math.pi / p * torch.remainder(k[:, None] * x, p)
     waves = torch.stack([angle.cos(), angle.sin()], dim=1).reshape(-1, p) * math.sqrt(2 / p)
+    if p % 2 == 0:
+        waves[-2] /= math.sqrt(2)
+        waves[-1] = 0
     return torch.cat([torch.full((1, p), 1 / math.sqrt(p), dtype=torch.float64), waves]).to(dtype)
 
 
@@ -72,11 +79,13 @@ def answer_profile(logits: Float[Tensor, "pair p"], answers: Int[Tensor, " pair"
 
 
 def key_frequencies(spectrum: Float[Tensor, " frequency"], share: float) -> tuple[int, ...]:
-    """The fewest frequencies that together carry at least `share` of the spectrum, ascending.
+    """The fewest frequencies that together carry at least `share` of the spectrum, ascending; none of an empty one.
 
     Taken of the power of `answer_profile`, that is of the part of the logits that depends on (a + b - c) mod p only.
     Catapult nets spread over most frequencies, so a rule with a fixed number of them would not do.
     """
+    if not len(spectrum):
+        return ()
     order = torch.argsort(spectrum, descending=True, stable=True)
     reached = spectrum[order].double().cumsum(0) >= share * spectrum.double().sum() * (1 - 1e-12)
     count = int(reached.int().argmax()) + 1

@@ -18,7 +18,7 @@ RESAMPLES = 2
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Mechanism measures of one snapshot; every one is a share between 0 and 1, over all p^2 pairs."""
+    """Mechanism measures of one snapshot; every one is a share between 0 and 1, over all pairs of the basis."""
 
     neuron_localisation: float
     neuron_localisation_null: float
@@ -27,9 +27,13 @@ class Mechanism:
     equivariance: float
 
 
+UNKNOWN = Mechanism(*(float("nan"),) * 5)
+"""Of an operation without a basis."""
+
+
 def measure_mechanism(evaluation: Evaluation[Any]) -> Mechanism:
-    """All mechanism measures of a net."""
-    p = evaluation.task.p
+    """All mechanism measures of an evaluation in a basis (see `forward.in_basis`)."""
+    p = evaluation.n
     spectra = neuron_spectra(evaluation.neurons, p)
     carried = single_frequency_logits(evaluation, spectra)
     remainder = evaluation.logits - carried

@@ -62,7 +62,7 @@ def neuron_spectra(
     basis = fourier_basis(p, neurons.dtype)
     if renamed is not None:
         basis = basis[:, torch.from_numpy(renamed)]
-    of_a = (basis @ neurons.reshape(p, p * width)).reshape(p, p, width)
+    of_a = (basis @ neurons.reshape(p, p * width)).reshape(-1, p, width)
     waves = basis[1:].reshape(-1, 2, p)
     constant = basis[0].expand(len(waves), 1, p)
     ladder = torch.cat([constant, waves], dim=1)  # [frequency, 3, p]: {1, cos, sin}
@@ -92,7 +92,7 @@ def single_frequency_logits(evaluation: Evaluation[Any], spectra: NeuronSpectra)
     The path around the MLP and the output bias are not in it. The sum over neurons is taken before the waves are
     drawn: [frequency, 3, 3, p] is all that is needed of them.
     """
-    p = evaluation.task.p
+    p = evaluation.n
     index = torch.arange(spectra.share.shape[1])
     own = spectra.coefficients[spectra.frequency - 1, :, :, index].reshape(-1, 9)
     pushed = own[:, :, None] * evaluation.neuron_readout[:, None, :]  # [d_mlp, 9, p]

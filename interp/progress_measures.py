@@ -9,9 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp.forward import Evaluation, evaluate
+from interp.circle_scrubbing import carried_by_few
+from interp.forward import Evaluation, evaluate, in_basis
 from interp.fourier import answer_profile, gini, key_frequencies, power_spectrum, project_on_answer
-from interp.mechanism import measure_mechanism, share_right
+from interp.last_layer import hidden_layers
+from interp.mechanism import UNKNOWN, measure_mechanism, share_right
+from interp.view import view
 from pipeline.nets import Net
 from pipeline.tasks import ModularTask
 
@@ -22,8 +25,13 @@ KEY_POWER = 0.95
 class Measures:
     """One snapshot. Losses in nats; accuracies and mechanism measures as shares; nan where there are no such pairs.
 
+    Losses without the word train or test, spectra and mechanism measures are taken on the pairs of the operation's
+    basis (see `bases`: without 0 for products); nan, and no key frequencies, for an operation without one.
+
     `novel_accuracy` is over the test pairs (a, b) whose mirror image (b, a) was not trained on: attention that
     weighs a and b alike gives a memoriser the mirror images of its training pairs for nothing.
+    `circle_scrubbed_accuracy` (see `circle_scrubbing`) is for nets of several hidden layers, nan for others: what their
+    last layer holds may mix frequencies and still rest on few circles.
     """
 
     train_loss: float
@@ -45,6 +53,7 @@ class Measures:
     scrubbed_accuracy: float
     equivariance: float
     key_frequencies: int
+    circle_scrubbed_accuracy: float = float("nan")
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -54,7 +63,10 @@ class Measures:
 
 @dataclass(frozen=True)
 class Spectra:
-    """Power shares per frequency k = 1 .. (p - 1) / 2 of embedding, read-out and the logits' (a + b - c) part."""
+    """Power shares per frequency of embedding, read-out and the logits' (a + b - c) part, in the operation's basis.
+
+    Empty for an operation without one.
+    """
 
     embed: Float[Tensor, " frequency"]
     unembed: Float[Tensor, " frequency"]
@@ -62,11 +74,14 @@ class Spectra:
 
 
 def spectra_of(evaluation: Evaluation[Any], profile: Float[Tensor, " p"] | None = None) -> Spectra:
-    """The three spectra of a net; `profile` is its `answer_profile` where that is already there."""
-    profile = answer_profile(evaluation.logits, evaluation.answers)[0] if profile is None else profile
+    """The three spectra of a net; `profile` is its `answer_profile` in the basis where that is already there."""
+    based = in_basis(evaluation)
+    if based is None:
+        return Spectra(torch.zeros(0), torch.zeros(0), torch.zeros(0))
+    profile = answer_profile(based.logits, based.answers)[0] if profile is None else profile
     return Spectra(
-        embed=power_spectrum(evaluation.embedding),
-        unembed=power_spectrum(evaluation.net.unembed.weight.detach()),
+        embed=power_spectrum(based.embedding),
+        unembed=power_spectrum(based.unembedding),
         logits=power_spectrum(profile[:, None]),
     )
 
@@ -90,11 +105,12 @@ def excluded_loss(evaluation: Evaluation[Any], frequencies: tuple[int, ...], tra
     return mean_loss(left[train], evaluation.answers[train])
 
 
-def novel_pairs(train: Int[Tensor, " train"], p: int) -> Int[Tensor, " novel"]:
+def novel_pairs(train: Int[Tensor, " train"], task: ModularTask) -> Int[Tensor, " novel"]:
     """Numbers of the pairs that are neither trained on nor the mirror image of one that is."""
-    seen = torch.zeros(p * p, dtype=torch.bool)
-    seen[train] = True
-    return (~(seen | seen.reshape(p, p).T.reshape(-1))).nonzero()[:, 0]
+    a, b = torch.from_numpy(task.pairs()).T
+    seen = torch.zeros(task.p, task.p, dtype=torch.bool)
+    seen[a[train], b[train]] = True
+    return (~(seen[a, b] | seen[b, a])).nonzero()[:, 0]
 
 
 def measure(
@@ -125,15 +141,17 @@ def measure_evaluation(
 ) -> Measures:
     """As `measure`, of an evaluation that is already there."""
     net, task, logits, answers = evaluation.net, evaluation.task, evaluation.logits, evaluation.answers
-    profile, explained = answer_profile(logits, answers)
+    based, nan = in_basis(evaluation), float("nan")
+    profile, explained = (None, nan) if based is None else answer_profile(based.logits, based.answers)
     spectra = spectra_of(evaluation, profile)
     own = key_frequencies(spectra.logits, key_power)
     frequencies = own if frequencies is None else frequencies
-    mechanism = measure_mechanism(evaluation)
+    mechanism = UNKNOWN if based is None else measure_mechanism(based)
     labels = answers if labels is None else labels
     held_out = torch.ones(len(labels), dtype=torch.bool)
     held_out[train] = False
-    novel = novel_pairs(train, task.p)
+    novel = novel_pairs(train, task)
+    shown = torch.arange(0) if based is None else (~held_out[based.rows]).nonzero()[:, 0]
     return Measures(
         train_loss=mean_loss(logits[train], labels[train]),
         test_loss=mean_loss(logits[held_out], labels[held_out]),
@@ -141,10 +159,10 @@ def measure_evaluation(
         test_accuracy=share_right(logits[held_out], labels[held_out]),
         novel_accuracy=share_right(logits[novel], labels[novel]),
         accuracy=share_right(logits, answers),
-        restricted_loss=restricted_loss(evaluation, frequencies),
-        excluded_loss=excluded_loss(evaluation, frequencies, train),
-        gini_embed=gini(spectra.embed),
-        gini_unembed=gini(spectra.unembed),
+        restricted_loss=nan if based is None else restricted_loss(based, frequencies),
+        excluded_loss=nan if based is None else excluded_loss(based, frequencies, shown),
+        gini_embed=nan if based is None else gini(spectra.embed),
+        gini_unembed=nan if based is None else gini(spectra.unembed),
         weight_norm=float(torch.stack([w.detach().double().square().sum() for w in net.parameters()]).sum().sqrt()),
         residual_norm=float(evaluation.residual.double().norm(dim=1).mean()),
         explained=explained,
@@ -154,4 +172,5 @@ def measure_evaluation(
         scrubbed_accuracy=mechanism.scrubbed_accuracy,
         equivariance=mechanism.equivariance,
         key_frequencies=len(own),
+        circle_scrubbed_accuracy=nan if based is None or hidden_layers(net) == 1 else carried_by_few(view(net, task)),
     )

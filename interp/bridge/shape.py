@@ -68,6 +68,7 @@ def token_rows(net: WithAttention, pairs: Int[Tensor, "batch 2"]) -> Int[Tensor,
 
 def lens_config(config: DeepTransformerConfig) -> dict[str, Any]:
     """The options as HookedTransformerConfig and TransformerBridgeConfig spell them, but for `softmax_share`."""
+    symbols = config.n_left + config.n_right if config.own_symbols else max(config.n_left, config.n_right)
     return {
         "n_layers": config.n_layers,
         "d_model": config.d_model,
@@ -75,7 +76,7 @@ def lens_config(config: DeepTransformerConfig) -> dict[str, Any]:
         "d_head": config.d_head,
         "n_heads": config.n_heads,
         "d_mlp": config.d_mlp,
-        "d_vocab": max(config.n_left, config.n_right) + config.equals + config.operator,
+        "d_vocab": symbols + config.equals + config.operator,
         "d_vocab_out": config.n_answers,
         "act_fn": ACT_FN[config.activation],
         "normalization_type": "LN" if config.pre_norm else None,

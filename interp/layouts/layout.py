@@ -89,7 +89,7 @@ class Tensors:
         """Of a tensor not taken yet; UserError where there is none."""
         if name not in self._left:
             there = ", ".join(list(self._left)[:4]) or "nothing more"
-            raise UserError(f"{name} = missing: this layout needs it; the file has {there}")
+            raise UserError(f"{name} = missing: this layout needs it; the file has {there}: use --map for other names")
         return tuple(self._left[name].shape)
 
     def take(self, name: str, *shapes: Sequence[int]) -> Tensor:

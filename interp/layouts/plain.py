@@ -21,7 +21,7 @@ def as_plain_transformer(net: Foreign) -> Foreign:
         config = dataclasses.replace(config, attention_bias=False)
         state = {name: value for name, value in state.items() if name not in biases}
     plain = (config.n_layers, config.activation, config.softmax_share, config.equals) == (1, "relu", 1.0, True)
-    if not plain or config.pre_norm or config.operator or config.attention_bias:
+    if not plain or config.pre_norm or config.operator or config.attention_bias or config.own_symbols:
         return dataclasses.replace(net, config=config, state=state)
     shape = TransformerConfig(config.n_answers, config.d_model, config.n_heads, config.d_head, config.d_mlp)
     names = {name: name.removeprefix("blocks.0.") for name in state}

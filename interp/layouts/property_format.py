@@ -11,7 +11,7 @@ must.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -22,7 +22,7 @@ from interp.layouts.layout import Foreign, Settings, Tensors
 from interp.layouts.mlp import from_linear, from_mlp
 from interp.layouts.plain import as_plain_transformer
 from interp.layouts.readout import without_read_out_bias
-from interp.layouts.words import ACTIVATIONS, CAUSAL, FIXED, NORMALIZATIONS, ORIENTATIONS
+from interp.layouts.words import ACTIVATIONS, CAUSAL, FIXED, NORMALIZATIONS, ORIENTATIONS, Activation
 from pipeline.errors import UserError
 from pipeline.nets import DeepTransformerConfig
 from pipeline.tasks import ModularTask
@@ -62,8 +62,8 @@ class _Reader:
         self.tensors, self.settings, self.p, self.notes = tensors, settings, task.p, list[str]()
         self.stored_transposed = False
         settings.check_fixed(FIXED)
-        if settings.values.get("diff_vocab"):
-            raise UserError("diff_vocab = true: nets whose two sides have symbols of their own have no place here")
+        self.own_symbols = bool(settings.values.get("diff_vocab"))
+        self.symbols = 2 * task.p if self.own_symbols else task.p
         self.orientation = settings.choice("orientation", ORIENTATIONS)
         if self.orientation is None and "attn_coeff" in settings:
             self.orientation = "Wx"
@@ -96,17 +96,19 @@ class _Reader:
             n_heads=self.n_heads,
             d_head=self.d_head,
             d_mlp=self.d_mlp,
-            activation=self._said("act_fn", self.settings.choice("act_fn", ACTIVATIONS), "relu"),
+            activation=self._activation(),
             pre_norm=norm != "none",
             operator=sequence.operator is not None,
             attention_bias=biased,
             equals=sequence.equals is not None,
             causal=self._causal(n_layers),
             softmax_share=self._share(),
+            own_symbols=self.own_symbols,
         )
         self.tensors.finish()
         if bias is not None:
             state, note = without_read_out_bias(state, bias, n_layers, norm != "none")
+            config = replace(config, d_model=state["pos.weight"].shape[1])
             self.notes.append(note)
         return as_plain_transformer(Foreign(config, state, tuple(self.notes)))
 
@@ -139,23 +141,24 @@ class _Reader:
             raise UserError(f"tokens = {said}: {len(words)} tokens, the file has {self.n_context} positions")
         others = [word for word in words if word not in ("a", "b")]
         numbers = [self._number(word, len(others)) for word in others]
-        if all(word in ("=", "op") for word in others) and self.d_vocab != self.p + len(others):
-            raise UserError(f"embed.W_E = {self.d_vocab} tokens: {self.p + len(others)} are needed for p = {self.p}")
+        needed = self.symbols + len(others)
+        if all(word in ("=", "op") for word in others) and self.d_vocab != needed:
+            raise UserError(f"embed.W_E = {self.d_vocab} tokens: {needed} are needed for p = {self.p}")
         operator = numbers.pop(0) if shape[1:2] == ["x"] else None
         return Sequence(operator, numbers[0] if numbers else None)
 
     def _number(self, word: str, others: int) -> int:
         if word in ("=", "op") and others == 1:
-            return self.p
+            return self.symbols
         if word.isdecimal() and int(word) < self.d_vocab:
             return int(word)
         raise UserError(f"tokens = {word}: give its number, below {self.d_vocab}, such as --set tokens='a 98 b 97'")
 
     def _embedding(self, sequence: Sequence, d_model: int) -> Float[Tensor, "token d_model"]:
-        if self.d_vocab < self.p:
+        if self.d_vocab < self.symbols:
             raise UserError(f"embed.W_E = {self.d_vocab} tokens: a net for that modulus, not for --p {self.p}")
         table = self._oriented("embed.W_E", (self.d_vocab, d_model))
-        rows = [*range(self.p), *(n for n in (sequence.equals, sequence.operator) if n is not None)]
+        rows = [*range(self.symbols), *(n for n in (sequence.equals, sequence.operator) if n is not None)]
         if len(rows) < self.d_vocab:
             if "tokens" not in self.settings:
                 raise UserError(f"embed.W_E = {self.d_vocab} tokens: {len(rows)} are needed for p = {self.p}")
@@ -226,6 +229,11 @@ class _Reader:
         weight = self.tensors.take("unembed.W_U", (d_model, n)).T[: self.p]
         bias = self.tensors.take("unembed.b_U", (n,))[: self.p] if "unembed.b_U" in self.tensors else None
         return weight, bias if bias is not None and bool(bias.any()) else None
+
+    def _activation(self) -> Activation:
+        if self.settings.values.get("act_fn") == "GeLU":
+            self.notes.append("act_fn = GeLU, read as gelu_tanh; --set act_fn=gelu for the exact one")
+        return self._said("act_fn", self.settings.choice("act_fn", ACTIVATIONS), "relu")
 
     def _causal(self, n_layers: int) -> bool:
         """The files of Zhong et al. have no mask, whatever their config says; with one layer a mask hides nothing."""

@@ -16,7 +16,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_tanh": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
 }
-"""As TransformerLens spells them; ReLU and GeLU are those of Zhong et al. 2023."""
+"""As TransformerLens spells them; ReLU and GeLU are those of Zhong et al. 2023, whose files do not say which."""
 
 CAUSAL = {"causal": True, "bidirectional": False, "full": False}
 ORIENTATIONS = {"xW": "xW", "Wx": "Wx"}

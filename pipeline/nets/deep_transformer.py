@@ -22,7 +22,8 @@ class DeepTransformerConfig:
     """With one layer, no norm, ReLU, no operator and no attention biases it computes what `Transformer` computes.
 
     `softmax_share` is the attention coefficient c of Zhong et al. 2023, section 2: a head weighs the positions it sees
-    by c softmax(q k / sqrt(d_head)) + (1 - c), so that c = 0 adds them up.
+    by c softmax(q k / sqrt(d_head)) + (1 - c), so that c = 0 adds them up. With `own_symbols` b has embeddings of its
+    own, as the nets with `diff_vocab` of that paper.
     """
 
     KIND: ClassVar[str] = "deep_transformer"
@@ -42,13 +43,15 @@ class DeepTransformerConfig:
     equals: bool = True
     causal: bool = True
     softmax_share: float = 1.0
+    own_symbols: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.softmax_share <= 1:
             raise ValueError(f"softmax_share = {self.softmax_share}: give a share from 0 to 1")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without `own_symbols` where it is off, so that a net without them is described as it always was."""
+        return {key: value for key, value in asdict(self).items() if key != "own_symbols" or value}
 
 
 class Norm(nn.Module):
@@ -117,12 +120,14 @@ class Block(nn.Module):
 
 
 class DeepTransformer(Net):
-    """Tokens are the symbols, then "=" and the operator, those that the config has; both sides share their symbols."""
+    """Tokens are the symbols, those of b after those of a where it has its own, then "=" and the operator."""
 
     def __init__(self, config: DeepTransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.n_symbols = max(config.n_left, config.n_right)
+        shared = max(config.n_left, config.n_right)
+        self.first_right = config.n_left if config.own_symbols else 0
+        self.n_symbols = config.n_left + config.n_right if config.own_symbols else shared
         self.length = 2 + config.operator + config.equals
         self.embed = nn.Embedding(self.n_symbols + config.equals + config.operator, config.d_model)
         self.pos = nn.Embedding(self.length, config.d_model)
@@ -135,7 +140,7 @@ class DeepTransformer(Net):
 
     def tokens(self, pairs: Int[Tensor, "batch 2"]) -> Int[Tensor, "batch pos"]:
         """a, the operator, b, "="; those that the config has."""
-        a, b = pairs.unbind(1)
+        a, b = pairs[:, 0], pairs[:, 1] + self.first_right
         equals = torch.full_like(a, self.n_symbols)
         operator = equals + self.config.equals
         tokens = [a, operator, b] if self.config.operator else [a, b]

@@ -10,6 +10,7 @@ from pipeline.report.records import Criterion
 NAMES = {
     "accuracy": "right on all pairs, seen and unseen",
     "scrubbed_accuracy": "right by single frequencies alone",
+    "circle_scrubbed_accuracy": "right by a few circles of the embeddings alone",
     "explained": "logits that depend on the answer only",
     "neuron_localisation": "neurons at one frequency",
     "restricted_loss": "restricted loss",

@@ -9,13 +9,24 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from interp.algorithms import AlgorithmLabel, at_least, at_most, criteria, label_algorithm, name_algorithm
+from interp.algorithms import (
+    AlgorithmLabel,
+    AlgorithmMeasures,
+    at_least,
+    at_most,
+    criteria,
+    label_algorithm,
+    measure_algorithm,
+    name_algorithm,
+)
 from interp.bases import basis_of, primitive_root
+from interp.evidence_table import algorithm_lines
 from interp.hand_built import clock, lookup, pizza
+from interp.known_operations import agreements
 from interp.view import view
 from pipeline.errors import UserError
 from pipeline.nets import Mlp, MlpConfig, Net, Quadratic, QuadraticConfig, RecurrentConfig, build_net, closed_form
-from pipeline.tasks import ModularTask
+from pipeline.tasks import OPERATIONS, ModularTask
 
 P = 31
 TASK = ModularTask(P)
@@ -90,10 +101,14 @@ def test_a_pizza_that_is_wrong_somewhere_is_unknown_and_says_why() -> None:
     assert str(found).startswith("unknown (nearest pizza, which asks accuracy 0.9")
 
 
+def measured(net: Net) -> AlgorithmMeasures:
+    measures = measure_algorithm(net, TASK)
+    assert measures is not None
+    return measures
+
+
 def test_every_criterion_of_a_label_is_needed() -> None:
-    found = name_algorithm(pizza(P, (3, 7, 11)), TASK)
-    assert found.measures is not None
-    m = found.measures
+    m = measured(pizza(P, (3, 7, 11)))
     spoilt = [
         replace(m, accuracy=0.98),
         replace(m, circular=replace(m.circular, circle_count=6)),
@@ -116,7 +131,7 @@ def test_memorisers_are_no_algorithm(fraction: float, random_labels: bool) -> No
     assert found.measures is not None
     assert found.measures.train_accuracy > 0.99
     assert found.name in ("lookup", "unknown")
-    if fraction < 1:
+    if fraction < 1 or random_labels:
         assert found.name == "lookup"
 
 
@@ -125,6 +140,58 @@ def test_a_memoriser_of_unknown_training_pairs_is_a_lookup() -> None:
     assert found.measures is not None
     assert found.measures.accuracy < 0.4
     assert found.name == "lookup"
+
+
+def test_a_memoriser_of_labels_that_nobody_gives_is_a_lookup() -> None:
+    labels = torch.randint(0, P, (P * P,), generator=torch.Generator().manual_seed(1))
+    net = memorise(labels, torch.arange(P * P))
+    found = name_algorithm(net, TASK)
+    assert found.measures is not None
+    assert found.measures.accuracy < 0.1
+    assert found.name == "lookup"
+    assert found.measures.sureness > 0.9
+
+
+def test_a_net_of_another_operation_is_no_lookup() -> None:
+    net = closed_form(P, (3, 7), -1)
+    with torch.no_grad():
+        net.unembed.weight *= 100
+    found = name_algorithm(net, TASK)
+    assert found.measures is not None
+    assert found.measures.sureness > 0.9
+    assert found.measures.known_operation == 1
+    assert found.name == "unknown"
+
+
+def test_agreements_with_known_operations() -> None:
+    for operation in OPERATIONS:
+        task = ModularTask(11, operation)
+        found = agreements(torch.from_numpy(task.answers()), task)
+        assert found.pop(operation) == 1
+        assert max(found.values()) < 0.3
+    assert agreements(torch.zeros(9, dtype=torch.long), ModularTask(3))["multiplication"] == 5 / 9
+
+
+def test_lines_of_text() -> None:
+    lines = algorithm_lines(name_algorithm(pizza(P, (3, 7, 11)), TASK))
+    assert lines[0].startswith("algorithm: pizza, confidence ")
+    assert lines[0].endswith("; also crt-like")
+    assert len(lines) == 3 + len(criteria(measured(pizza(P, (3, 7, 11))))["pizza"])
+    assert all(line.startswith("  yes") for line in lines[2:-1])
+    assert lines[-1] == "the 5 strongest of 15 circles of the embeddings alone carry 100.00% of the answers"
+    torch.manual_seed(0)
+    unknown = algorithm_lines(name_algorithm(build_net(QuadraticConfig(P, P, P, 20)), TASK))
+    assert unknown[0].startswith("algorithm: unknown (nearest: ")
+    assert any(line.startswith("  no") for line in unknown)
+
+
+def test_few_circles_of_single_waves_are_crt_like_when_neither_clock_nor_pizza() -> None:
+    m = measured(pizza(P, (3, 7, 11)))
+    between = replace(m, circular=replace(m.circular, gradient_symmetricity=0.8))
+    assert label_algorithm(between).name == "crt-like"
+    assert label_algorithm(replace(between, circle_scrubbed_accuracy=0.9)).name == "unknown"
+    assert label_algorithm(replace(between, simple=replace(m.simple, fit=0.85))).name == "unknown"
+    assert label_algorithm(replace(between, accuracy=0.97)).name == "unknown"
 
 
 def test_an_untrained_net_is_unknown() -> None:
@@ -153,3 +220,4 @@ def test_margins() -> None:
     assert at_least("x", 0.8, 0.9, 1).margin == 0
     assert at_most("x", 2, 10, 6).margin == 1
     assert at_most("x", 9, 10, 6).margin == pytest.approx(0.25)
+    assert str(at_most("x", 5, 5, 6).margin) == "0.0"  # and not -0.0

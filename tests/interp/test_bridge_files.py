@@ -126,7 +126,7 @@ def test_two_readers_of_the_property_file_get_the_same_logits(net: Any, tokens: 
     bridge.load_state_dict(convert_tl_checkpoint(file["state_dict"], bridge.cfg), strict=True)
     torch.testing.assert_close(bridge(token_rows(net, PAIRS))[:, -1], net(PAIRS), atol=1e-5, rtol=0)
     (tmp_path / "net.json").write_text(json.dumps({**file["config"], "tokens": tokens}))
-    again = reader("tl", TASK)(path)[0].net
+    again = reader("tl", TASK)(path)[0].snapshot.net
     torch.testing.assert_close(again(PAIRS), net(PAIRS), atol=1e-5, rtol=0)
     assert type(again) is type(net)
 

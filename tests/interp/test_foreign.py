@@ -201,7 +201,6 @@ REFUSED: list[tuple[Any, dict[str, Any], str]] = [
     (zhong(1), {**CONFIG, "n_layers": 2}, "n_layers = 2: the tensors say 1"),
     (zhong(1), {**CONFIG, "act_fn": "Tanh"}, "act_fn = Tanh: not known here"),
     (zhong(1), {**CONFIG, "attn_coeff": 1.5}, "attn_coeff = 1.5: give a number from 0 to 1"),
-    (zhong(1), {**CONFIG, "diff_vocab": 1}, "diff_vocab = true"),
     (zhong(1), {**CONFIG, "parallel_attn_mlp": True}, "parallel_attn_mlp = True: nets here have"),
     (zhong(1), {**CONFIG, "normalization_type": "LN"}, "normalization_type = LN: the file has no LayerNorm weights"),
     (zhong(1), {**CONFIG, "tokens": "b a"}, "tokens = b a: for 2 positions say such as"),

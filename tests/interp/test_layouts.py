@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from interp.__main__ import main
+from interp.first_layer import embeddings, logits_with_embeddings
 from pipeline.nets import DeepTransformer, Mlp, Net, Transformer
 from pipeline.runs import Run, load_snapshot
 from tests.interp.foreign_states import (
@@ -64,6 +65,20 @@ def test_the_transformers_of_zhong(tmp_path: Path, n_layers: int, c: float, act_
     assert_logits(net, zhong_logits(state, c, act))
     assert isinstance(net, DeepTransformer)
     assert (net.config.equals, net.config.causal, net.config.softmax_share) == (False, False, c)
+
+
+def test_a_transformer_of_zhong_with_symbols_of_its_own_for_b(tmp_path: Path) -> None:
+    state = zhong(2) | drawn({"embed.W_E": (D, 2 * P), "unembed.W_U": (D, 2 * P)}, 1)
+    config = {"C": P, "act_fn": "ReLU", "attn_coeff": 0.1, "diff_vocab": 1, "eqn_sign": 0}
+    net = imported(run_import(tmp_path, state, config))
+    assert isinstance(net, DeepTransformer)
+    assert net.config.own_symbols
+    assert_logits(net, zhong_logits(state, 0.1, torch.relu, PAIRS + torch.tensor([0, P]))[:, :P])
+    left, right = embeddings(net)
+    assert torch.equal(torch.cat([left, right]), state["embed.W_E"].T)
+    with torch.no_grad():
+        assert_logits(net, logits_with_embeddings(net, PAIRS, left, right))
+        assert (logits_with_embeddings(net, PAIRS, left, right + 1) - net(PAIRS)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("kind", list("ABCDX"))

@@ -60,7 +60,7 @@ def test_a_uniform_guess_loses_ln_p() -> None:
 
 
 def test_novel_pairs_are_neither_trained_on_nor_mirrored() -> None:
-    novel = set(novel_pairs(torch.tensor([1, 4]), 3).tolist())  # trained on (0, 1) and (1, 1)
+    novel = set(novel_pairs(torch.tensor([1, 4]), ModularTask(3)).tolist())  # trained on (0, 1) and (1, 1)
     assert novel == {0, 2, 5, 6, 7, 8}
 
 
