@@ -15,7 +15,6 @@ import networkx as nx
 
 from interp.algorithms import AlgorithmLabel
 from interp.bootstrap import Uncertainty, uncertainty
-from interp.circuits import circuit_of_net
 from interp.circuits.circuit import circuit_to_json
 from interp.fourier import key_frequencies, n_frequencies
 from interp.labels import label
@@ -74,10 +73,9 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     keys = key_frequencies(last_spectra.logits, params.key_power)
 
     with Progress("interp", len(run.snapshots), unit="snapshot") as progress:
-        moments = examine(run, keys, params, progress)
+        moments, circuit = examine(run, keys, params, progress)
         phases = find_phases([moment.measures for moment in moments], run.task.p, params.thresholds)
         doubt = uncertainty([moment.replicates for moment in moments], run.task.p, params.thresholds)
-        circuit = circuit_of_net(last.net, run.task, params.faithfulness)
         analysis = Analysis(tuple(moments), phases, doubt, spectra_of(first), last_spectra, keys, circuit)
         since = f" from cycle {analysis.transition_cycle}" if analysis.transition_cycle is not None else ""
         progress.say(f"{run.key}: {len(moments)} snapshots, ends in {phases.final}{since}")

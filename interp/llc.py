@@ -113,9 +113,9 @@ def chain(
         slopes = torch.autograd.grad(here, weights)
         with torch.no_grad():
             for weight, slope, home in zip(weights, slopes, start, strict=True):
+                force = slope.mul_(heat).add_(weight, alpha=sampler.pull).sub_(home, alpha=sampler.pull)
                 noise = torch.randn(weight.shape, generator=draw, dtype=weight.dtype)
-                force = heat * slope + sampler.pull * (weight - home)
-                weight += math.sqrt(sampler.step) * noise - sampler.step / 2 * force
+                weight.add_(force, alpha=-sampler.step / 2).add_(noise, alpha=math.sqrt(sampler.step))
     return total / sampler.draws
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +24,7 @@ from torch import Tensor
 from interp.algorithms import AlgorithmLabel, name_algorithm
 from interp.attribution import contrast, integrated_gradients
 from interp.bootstrap import draws, replicate_measures
+from interp.circuits import circuit_of_net
 from interp.forward import Evaluation, evaluate
 from interp.graph import Graph
 from interp.llc import LearningCoefficient, Sampler, learning_coefficient
@@ -51,8 +53,13 @@ class Moment:
     edges: NDArray[np.float64] | None
 
 
-def examine(run: Run, frequencies: tuple[int, ...], params: InterpParams, progress: Progress) -> list[Moment]:
-    """Every snapshot, in cycle order; `frequencies` are the key frequencies of the measures."""
+def examine(
+    run: Run, frequencies: tuple[int, ...], params: InterpParams, progress: Progress
+) -> tuple[list[Moment], nx.DiGraph | None]:
+    """Every snapshot, in cycle order, and the circuit of the last one (see `circuit_of_net`).
+
+    `frequencies` are the key frequencies of the measures.
+    """
     train = torch.from_numpy(run.split()[0])
     counts = draws(len(run.task.pairs()), params.replicates)
 
@@ -60,11 +67,13 @@ def examine(run: Run, frequencies: tuple[int, ...], params: InterpParams, progre
         return _examine(*evaluate_snapshot(run, path), train, frequencies, counts, params)
 
     found = []
-    with one_core_each(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(run.snapshots))) as pool:
+    last = load_snapshot(run.snapshots[-1], Net).net
+    with one_core_each(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        circuit = pool.submit(circuit_of_net, last, run.task, params.faithfulness)
         for moment in pool.map(one, run.snapshots):
             found.append(moment)
             progress.advance()
-    return found
+        return found, circuit.result()
 
 
 @contextmanager
