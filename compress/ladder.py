@@ -82,9 +82,9 @@ def compress_net(
 ) -> Compressed:
     """Prune, distil and quantise one net. The same arguments give the same bits, whatever the number of cores.
 
-    The task's answers are used to train or choose nothing here; they are only counted against. (With
-    params.prune_criterion "train", those of the training pairs are.) A circuit's scores, which order the pruning, are
-    taken on random pairs of the whole domain with their answers.
+    The task's answers are used to train or choose nothing; they are only counted against. (With params.prune_criterion
+    "train", those of the training pairs are; the scores of the circuit, which order the pruning, are taken on those
+    too.)
     """
     net, task = snapshot.net, snapshot.task
     train, held_out = snapshot.split()

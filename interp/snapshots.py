@@ -69,7 +69,7 @@ def examine(
     found = []
     last = load_snapshot(run.snapshots[-1], Net).net
     with one_core_each(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        circuit = pool.submit(circuit_of_net, last, run.task, params.faithfulness)
+        circuit = pool.submit(circuit_of_net, last, run.task, params.faithfulness, train)
         for moment in pool.map(one, run.snapshots):
             found.append(moment)
             progress.advance()

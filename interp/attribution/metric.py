@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.errors import UserError
 from pipeline.tasks import ModularTask
 
 Metric = Callable[[Tensor], Tensor]
@@ -35,15 +36,19 @@ def log_probability(right: Int[Tensor, " batch"]) -> Metric:
 
 
 def contrast(
-    task: ModularTask, n: int, seed: int = 0, skip: int = 0
+    task: ModularTask, n: int, seed: int = 0, skip: int = 0, among: Int[Tensor, " pair"] | None = None
 ) -> tuple[Int[Tensor, "n 2"], Int[Tensor, "n 2"], Metric]:
     """`n` clean pairs, a corrupted pair of another answer for each, and the logit difference between the two answers.
 
-    Clean pairs are drawn without repetition (fewer than `n` where the domain is smaller), those after the first `skip`
-    of the seed's order; corrupted ones at random.
+    Clean pairs are drawn without repetition (fewer than `n` where there are fewer), those after the first `skip` of the
+    seed's order; corrupted ones at random. Both come from the pairs numbered `among`, all where None; UserError where
+    these have one answer only.
     """
     draw = torch.Generator().manual_seed(seed)
-    pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
+    chosen = slice(None) if among is None else among
+    pairs, answers = torch.from_numpy(task.pairs())[chosen], torch.from_numpy(task.answers())[chosen]
+    if len(answers.unique()) < 2:
+        raise UserError(f"pairs = {len(pairs)}, of one answer: a corrupted pair has another answer; give more pairs")
     clean = torch.randperm(len(pairs), generator=draw)[skip : skip + n]
     corrupted = torch.randint(len(pairs), clean.shape, generator=draw)
     while bool((same := answers[corrupted] == answers[clean]).any()):

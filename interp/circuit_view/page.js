@@ -104,8 +104,12 @@ function attention(shares) {
   });
 }
 
+const address = (i) => `#${encodeURIComponent(nodes[i].name)}`;
+const remember = () => history.replaceState(null, "", pinned >= 0 ? address(pinned) : "#");
+
 function overview() {
   [shown, pinned] = [-1, -1];
+  remember();
   for (const { svg, own, ring } of drawings) {
     svg.classList.remove("busy");
     own.replaceChildren();
@@ -157,6 +161,7 @@ function show(i) {
 function pin(i) {
   if (i < 0) return overview();
   pinned = i === pinned ? -1 : i;
+  remember();
   show(i);
   if (getComputedStyle(panel).bottom !== "0px") return;
   const ring = drawings.find(({ svg }) => svg.clientWidth).ring.getBoundingClientRect();
@@ -201,7 +206,10 @@ for (const drawing of drawings) {
       return;
     }
     const next = shown < 0 ? 0 : beside(drawing.at, move);
-    if (pinned >= 0) pinned = next;
+    if (pinned >= 0) {
+      pinned = next;
+      remember();
+    }
     show(next);
   });
 }
@@ -237,4 +245,6 @@ for (const button of document.querySelectorAll("[data-frequency]")) {
     highlight(chosen);
   });
 }
+const linked = nodes.findIndex((_, i) => address(i) === location.hash);
 overview();
+if (linked >= 0) pin(linked);

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import networkx as nx
+from jaxtyping import Int
+from torch import Tensor
 
 from interp.attribution import METHODS
 from interp.attribution.metric import contrast
@@ -34,17 +36,18 @@ def find(
     seed: int = 0,
     target: float = FAITHFUL,
     necessary: bool = False,
+    among: Int[Tensor, " pair"] | None = None,
     **options: Any,
 ) -> nx.DiGraph:
     """The circuit of a net by one of `METHODS`.
 
-    Edges are scored on `inputs` random pairs (half the domain at most), and circuits measured on as many others. The
-    circuit is the smallest prefix of the ranking with faithfulness `target`, without its dead ends. With `necessary`
+    Edges are scored on `inputs` random pairs of those numbered `among`, half of them at most (of all, where None), and
+    circuits measured on as many others. The circuit is the smallest prefix of the ranking with faithfulness `target`, without its dead ends. With `necessary`
     it is cut down further, to edges that each have an input on which their removal changes the answer.
     """
-    inputs = min(inputs, len(task.pairs()) // 2)
-    attribution = METHODS[method](net, *contrast(task, inputs, seed), neurons=neurons, **options)
-    evaluator = Evaluator(net, *contrast(task, inputs, seed, skip=inputs), neurons=neurons)
+    inputs = max(1, min(inputs, len(task.pairs() if among is None else among) // 2))
+    attribution = METHODS[method](net, *contrast(task, inputs, seed, among=among), neurons=neurons, **options)
+    evaluator = Evaluator(net, *contrast(task, inputs, seed, skip=inputs, among=among), neurons=neurons)
     order = ranking(attribution)
     kept = prune(attribution.graph, smallest(evaluator, order, target))
     if necessary:
@@ -62,12 +65,17 @@ def find(
     return circuit_of(attribution, task, found)
 
 
-def circuit_of_net(net: Net, task: ModularTask, target: float) -> nx.DiGraph | None:
-    """The circuit by EAP-IG, of neurons or, behind a LayerNorm, of whole MLPs; None for kinds not known there."""
+def circuit_of_net(
+    net: Net, task: ModularTask, target: float, train: Int[Tensor, " train"] | None = None
+) -> nx.DiGraph | None:
+    """The circuit by EAP-IG, of neurons or, behind a LayerNorm, of whole MLPs; None for kinds not known there.
+
+    Scored and measured on the training pairs, so that whoever prunes by it has used no other answers.
+    """
     for neurons in (True, False):
         try:
             stream_of(net, neurons)
         except UserError:
             continue
-        return find(net, task, "integrated_gradients", neurons=neurons, target=target)
+        return find(net, task, "integrated_gradients", neurons=neurons, target=target, among=train)
     return None

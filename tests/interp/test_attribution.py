@@ -305,3 +305,12 @@ def test_contrasts_differ_in_their_answer() -> None:
     assert metric(logits).tolist() == [1.0] * 49
     later = contrast(TASK, 1000, skip=20)[0]
     assert torch.equal(later, clean[20:])
+
+
+def test_contrasts_of_some_pairs_stay_among_them() -> None:
+    some = torch.tensor([3, 8, 9, 20, 33])
+    own = {tuple(pair) for pair in TASK.pairs()[some].tolist()}
+    clean, corrupted, _ = contrast(TASK, 10, among=some)
+    assert {tuple(pair) for pair in clean.tolist()} == own >= {tuple(pair) for pair in corrupted.tolist()}
+    with pytest.raises(UserError, match="pairs = 2, of one answer"):
+        contrast(TASK, 10, among=torch.tensor([1, P]))
