@@ -42,8 +42,9 @@ def find(
     """The circuit of a net by one of `METHODS`.
 
     Edges are scored on `inputs` random pairs of those numbered `among`, half of them at most (of all, where None), and
-    circuits measured on as many others. The circuit is the smallest prefix of the ranking with faithfulness `target`, without its dead ends. With `necessary`
-    it is cut down further, to edges that each have an input on which their removal changes the answer.
+    circuits measured on as many others. The circuit is the smallest prefix of the ranking with faithfulness `target`,
+    without its dead ends. With `necessary` it is cut down further, to edges that each have an input on which their
+    removal changes the answer.
     """
     inputs = max(1, min(inputs, len(task.pairs() if among is None else among) // 2))
     attribution = METHODS[method](net, *contrast(task, inputs, seed, among=among), neurons=neurons, **options)

@@ -31,7 +31,8 @@ methods:
 
 An effect is what the logit difference (right answer against the corrupted input's answer)
 loses when a node or an edge carries what it carries on the corrupted input. Scores and
-circuits are measured on different random pairs.
+circuits are measured on different random pairs, both from those that the net was trained on
+(of a foreign net: all).
 """
 
 
@@ -47,7 +48,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--method", choices=METHODS, default="integrated_gradients", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("circuit.json"), help="file to write (default: %(default)s)")
     parser.add_argument("--neurons", action="store_true", help="every neuron a node, not every MLP")
-    parser.add_argument("--inputs", type=int, default=256, help="pairs that scores are taken on (default: 256)")
+    parser.add_argument("--inputs", type=int, default=256, help="training pairs that are scored (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")
     parser.add_argument("--faithfulness", type=float, default=0.99, help="share of the metric to keep (default: 0.99)")
     parser.add_argument(
@@ -60,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--faithfulness = {options.faithfulness}: give a share above 0 and at most 1, such as 0.99")
     if options.inputs < 1:
         raise UserError(f"--inputs = {options.inputs}: give 1 or more")
+    import torch
+
     from interp.circuits import find, save_circuit
     from interp.circuits.snapshot import choose_snapshot
     from pipeline.nets import Net
@@ -75,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         target=options.faithfulness,
         necessary=options.necessary,
+        among=torch.from_numpy(snapshot.split()[0]),
     )
     save_circuit(found, options.out)
     kept = found.graph["circuit"]
