@@ -1,28 +1,55 @@
-"""python -m benchmarks.picture: the README's picture, docs/transition.svg, drawn from the runs of `dvc repro`."""
+"""python -m benchmarks.picture: the pictures of the README and of the guide, from what `dvc repro` left.
+
+Writes docs/transition.svg, and with `--browser chromium` also docs/timeline.png, docs/circuit.png and
+docs/circuit-phone.png: the timeline, and the circuit view with the strongest neuron pinned, as a headless browser
+shows them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from pipeline.errors import reported
+from interp.circuit_view import page as circuit_page
+from interp.circuits import load_circuit
+from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.params import load_params
 from pipeline.report import page
 from pipeline.report.axes import LEFT, RIGHT
 from pipeline.report.figures import timeline, training
 from pipeline.report.read import record
+from pipeline.report.records import Record
 from pipeline.report.svg import Scale, Svg, log_domain
+from pipeline.report.timeline_page import timeline_page
 
 PANEL, GAP, TOP = 520, 40, 64
 BAND = 74
 """Pixels of the phase figure that hold its band."""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__, formatter_class=shape)
+    parser.add_argument("--browser", help="a Chromium, for the pictures of the circuit view")
+    options = parser.parse_args(arguments)
     params = load_params()
     records = [record(params.run_config(recipe).key, Path()) for recipe in ("standard", "catapult")]
+    write_atomically(Path("docs/transition.svg"), transition(records))
+    if options.browser:
+        photograph(options.browser, records[-1])
+    return 0
+
+
+def transition(records: Sequence[Record]) -> str:
+    """Loss, accuracy and phases of both recipes, as an SVG file."""
     steps = max(each.steps for each in records)
     last = max(each.phases.cycles[-1] for each in records)
     losses = [
@@ -47,9 +74,33 @@ def main() -> int:
         timeline.band(each.timeline, band, Scale(-0.5, last + 0.5, LEFT, PANEL - RIGHT))
         svg.marks += [*band.marks, f'<g transform="translate(0 {BAND})">']
         svg.marks += [training.draw(each, PANEL, log_domain(losses), steps), "</g></g>"]
-    drawing = str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    write_atomically(Path("docs/transition.svg"), drawing + "\n")
-    return 0
+    return str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
+
+
+def photograph(browser: str, found: Record) -> None:
+    """Pages of the commands, in windows of a headless browser."""
+    program = shutil.which(browser)
+    if program is None:
+        raise UserError(f"--browser = {browser}: no such program; name a Chromium")
+    circuit = load_circuit(Path("analysis") / found.key / "circuit.json")
+    neurons = [(abs(node["score"]), name) for name, node in circuit.nodes.items() if node["kind"] == "neuron"]
+    place = quote(max(neurons)[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "timeline.html").write_text(timeline_page(found.timeline))
+        (folder / "circuit.html").write_text(circuit_page(circuit))
+        frame = f'<body style="margin:0"><iframe src="circuit.html#{place}" width="390" height="844" style="border:0">'
+        (folder / "phone.html").write_text(frame)
+        for name, address, size in (
+            ("timeline", "timeline.html", (980, 830)),
+            ("circuit", f"circuit.html#{place}", (1280, 960)),
+            ("circuit-phone", "phone.html", (500, 844)),
+        ):
+            picture = Path("docs", f"{name}.png").resolve()
+            window = f"--window-size={size[0]},{size[1]}"
+            where = [f"--user-data-dir={folder / 'profile'}", window, f"--screenshot={picture}"]
+            call = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *where]
+            subprocess.run([*call, f"file://{folder}/{address}"], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
