@@ -23,6 +23,7 @@ from torch import Tensor
 
 from interp.algorithms import AlgorithmLabel, name_algorithm
 from interp.attribution import contrast, integrated_gradients
+from interp.attribution.stream import neurons_are_nodes
 from interp.bootstrap import draws, replicate_measures
 from interp.circuits import circuit_of_net
 from interp.forward import Evaluation, evaluate
@@ -30,10 +31,11 @@ from interp.graph import Graph
 from interp.llc import LearningCoefficient, Sampler, learning_coefficient
 from interp.progress_measures import Measures, measure_evaluation
 from pipeline.errors import UserError
-from pipeline.nets import DeepTransformer, Net, Quadratic
+from pipeline.nets import Net
 from pipeline.params import InterpParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot
+from pipeline.tasks import ModularTask
 
 ATTRIBUTED = 256
 """Pairs on which the circuits that are compared between snapshots are scored."""
@@ -106,7 +108,7 @@ def _examine(
     net, task = snapshot.net, snapshot.task
     measures = measure_evaluation(evaluation, train, frequencies, key_power=params.key_power)
     pairs, answers = torch.from_numpy(task.pairs())[train], evaluation.answers[train]
-    graph, edges = _edges(net, snapshot)
+    graph, edges = _edges(net, task)
     return Moment(
         cycle=snapshot.cycle,
         step=snapshot.step,
@@ -119,10 +121,10 @@ def _examine(
     )
 
 
-def _edges(net: Net, snapshot: Snapshot[Net]) -> tuple[Graph | None, NDArray[np.float64] | None]:
-    """Scores of every edge, down to neurons where the net's neurons read the stream linearly."""
-    if isinstance(net, Quadratic):
+def _edges(net: Net, task: ModularTask) -> tuple[Graph | None, NDArray[np.float64] | None]:
+    """Scores of every edge of the finest graph; None where attribution does not know the kind."""
+    neurons = neurons_are_nodes(net)
+    if neurons is None:
         return None, None
-    whole = isinstance(net, DeepTransformer) and net.config.pre_norm
-    found = integrated_gradients(net, *contrast(snapshot.task, ATTRIBUTED), neurons=not whole)
+    found = integrated_gradients(net, *contrast(task, ATTRIBUTED), neurons=neurons)
     return found.graph, found.edges

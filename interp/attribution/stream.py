@@ -128,6 +128,17 @@ def stream_of(net: Net, neurons: bool = False) -> Stream:
     return Stream(net, graph, tuple(sites), frozenset(positions))
 
 
+def neurons_are_nodes(net: Net) -> bool | None:
+    """The finest graph of a net: True down to neurons, False down to whole MLPs, None for kinds not known here."""
+    for neurons in (True, False):
+        try:
+            stream_of(net, neurons)
+        except UserError:
+            continue
+        return neurons
+    return None
+
+
 def _block(hooks: tuple[str, ...], attention: Any, mlp: Any) -> Sites:
     weight = attention.o.weight.detach()
     w_o = weight.T.reshape(attention.n_heads, attention.d_head, len(weight))

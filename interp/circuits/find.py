@@ -10,13 +10,12 @@ from torch import Tensor
 
 from interp.attribution import METHODS
 from interp.attribution.metric import contrast
-from interp.attribution.stream import stream_of
+from interp.attribution.stream import neurons_are_nodes
 from interp.circuits.circuit import Findings, circuit_of
 from interp.circuits.curve import Evaluator, curve, ranking, smallest
 from interp.circuits.everywhere import everywhere
 from interp.circuits.necessity import changed_answers, minimal, prune
 from interp.circuits.spectra import node_spectra
-from pipeline.errors import UserError
 from pipeline.nets import Net
 from pipeline.tasks import ModularTask
 
@@ -73,10 +72,7 @@ def circuit_of_net(
 
     Scored and measured on the training pairs, so that whoever prunes by it has used no other answers.
     """
-    for neurons in (True, False):
-        try:
-            stream_of(net, neurons)
-        except UserError:
-            continue
-        return find(net, task, "integrated_gradients", neurons=neurons, target=target, among=train)
-    return None
+    neurons = neurons_are_nodes(net)
+    if neurons is None:
+        return None
+    return find(net, task, "integrated_gradients", neurons=neurons, target=target, among=train)
