@@ -113,7 +113,7 @@ def chain(
         slopes = torch.autograd.grad(here, weights)
         with torch.no_grad():
             for weight, slope, home in zip(weights, slopes, start, strict=True):
-                force = slope.mul_(heat).add_(weight, alpha=sampler.pull).sub_(home, alpha=sampler.pull)
+                force = (heat * slope).add_(weight, alpha=sampler.pull).sub_(home, alpha=sampler.pull)
                 noise = torch.randn(weight.shape, generator=draw, dtype=weight.dtype)
                 weight.add_(force, alpha=-sampler.step / 2).add_(noise, alpha=math.sqrt(sampler.step))
     return total / sampler.draws

@@ -80,7 +80,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 17
+    assert len(stages_run(output)) == 19
     return directory
 
 
@@ -90,6 +90,8 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
         assert len(list((checkout / "runs" / key / "snapshots").iterdir())) == 7
         phases = json.loads((checkout / "analysis" / key / "phases.json").read_text())
         assert len(phases["phases"]) == 7
+        with open(checkout / "verdicts" / f"{key}.csv", newline="") as file:
+            assert [int(row["cycle"]) for row in csv.DictReader(file)] == list(range(7))
         certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
         kinds = [entry["claim"]["kind"] for entry in certificate["claims"]]
         assert (kinds.count("equals"), kinds.count("rounding")) == (6, 3)
