@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from interp.commands import analyse, attribute, bridge, export, import_run, measures, timeline
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.errors import UserError, reported
 
 DESCRIPTION = """\
 Look inside the snapshots of a training run of (a + b) mod p.
@@ -56,12 +56,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        COMMANDS[options.command].run(options)
-    except UserError as error:
-        print(f"python -m interp: {error}", file=sys.stderr)
-        return BAD_INPUT
-    return 0
+
+    def body() -> int:
+        try:
+            COMMANDS[options.command].run(options)
+        except OSError as error:
+            raise UserError(f"{error.filename}: {error.strerror}; name another file") from None
+        return 0
+
+    return reported("python -m interp", body)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ class Run:
         path = directory / "params.json"
         try:
             params = json.loads(path.read_text())
+            if (name := params["task"].get("name", "modular")) != "modular":
+                raise UserError(f"{directory}: task = {name}: give a run of task modular")
             task = ModularTask(params["task"]["p"], params["task"]["operation"])
             run = cls(
                 key=params["key"],
@@ -78,7 +80,7 @@ class Run:
             )
         except FileNotFoundError:
             raise UserError(f"{directory}: not a run (no params.json); make one with `python -m train`") from None
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{path}: damaged ({error}); train the run again") from None
         return run
 

@@ -25,7 +25,7 @@ ACTIVATIONS = ("relu", "gelu_tanh")
 LARGEST_SIZE = 1 << 12
 _PAIRS = {"kind", "n_left", "n_right", "n_answers", "activation"}
 _SIZES = {"d_model", "n_heads", "d_head", "d_mlp"}
-_DEEP = {"n_layers", "pre_norm", "operator", "attention_bias", "equals", "causal", "softmax_share"}
+_DEEP = {"n_layers", "pre_norm", "operator", "attention_bias", "equals", "causal", "softmax_share", "own_symbols"}
 KEYS = {
     "transformer": _SIZES | {"kind", "p"},
     "deep_transformer": _PAIRS | _SIZES | _DEEP,
@@ -117,6 +117,8 @@ def load_real_net(path: Path | str) -> RealNet:
         raise UserError(f"{path}: format = {file.metadata.get('format')!r}: a snapshot has format {FORMAT!r}")
     try:
         net, task = json.loads(file.metadata["net"]), json.loads(file.metadata["task"])
+        if task["name"] != "modular":
+            raise UserError(f"{path}: task = {task['name']}: give a net of task modular")
         p, operation = task["p"], task["operation"]
         if type(p) is not int or not 2 <= p <= LARGEST_P or operation not in OPERATIONS:
             raise UserError(f"{path}: task = {task}: a task of {', '.join(OPERATIONS)} with p up to {LARGEST_P}")
@@ -176,10 +178,11 @@ def _one_layer(read: _Reader, net: dict[str, Any], p: int, about: dict[str, Any]
 
 
 def _deep(read: _Reader, net: dict[str, Any], p: int, about: dict[str, Any]) -> Decoder:
-    net = {"equals": True, "causal": True, "softmax_share": 1.0, **net}
+    net = {"equals": True, "causal": True, "softmax_share": 1.0, "own_symbols": False, **net}
     for key in ("n_left", "n_right", "n_answers"):
         _choice(read.path, net, key, (p,))
-    _choice(read.path, net, "pre_norm", (False,))
+    for key in ("pre_norm", "own_symbols"):
+        _choice(read.path, net, key, (False,))
     flags = {key: _choice(read.path, net, key, (True, False)) for key in ("operator", "equals", "causal")}
     bias = _choice(read.path, net, "attention_bias", (True, False))
     share = net["softmax_share"]

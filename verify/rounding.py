@@ -91,7 +91,7 @@ class RoundingReport:
 def analyse(net: RealNet, done: Callable[[], None] = lambda: None, coarse: bool = False) -> RoundingReport:
     """Every pair of residues; `done` is called after each of the p left symbols.
 
-    Where it is `coarse` errors do not cancel between logits: bounds are wider, and several times as quick.
+    Where it is `coarse` errors do not cancel between logits: bounds are mostly wider, and several times as quick.
     """
     p = net.p
     report = RoundingReport(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,6 @@ from pipeline.tasks import ModularTask
 from pipeline.tasks.modular import Operation
 from verify.exact_net import NO_ANSWER
 from verify.real_net import load_real_net
-from verify.results import rounded
 from verify.rounding import analyse
 from verify.solver import Progress
 
@@ -97,10 +97,18 @@ def verdict_of(path: Path) -> SnapshotVerdict:
         wrong=int(wrong.sum()),
         open=int((~certain).sum()),
         inputs=certain.size,
-        margin=rounded(float(report.margins.min())) if all_right else None,
-        margin_over_bound=rounded(report.smallest) if all_right else None,
+        margin=rounded_down(float(report.margins.min())) if all_right else None,
+        margin_over_bound=rounded_down(report.smallest) if all_right else None,
         counterexample=said,
     )
+
+
+def rounded_down(value: float) -> float | None:
+    """A positive number to three digits, never above itself; None for what is no number."""
+    if not math.isfinite(value):
+        return None
+    near, last = float(f"{value:.3g}"), 10.0 ** (math.floor(math.log10(value)) - 2)
+    return near if near <= value else float(f"{near - last:.3g}")
 
 
 def to_csv(found: Sequence[SnapshotVerdict]) -> str:

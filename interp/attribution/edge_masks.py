@@ -30,7 +30,7 @@ from pipeline.nets import Net
 TEMPERATURE, LOW, HIGH = 2 / 3, -0.1, 1.1
 START = 2.0
 RATE = 0.1
-STEPS = 100
+STEPS = 75
 SPARSITY = 0.1
 
 
@@ -52,7 +52,7 @@ def edge_masks(
         wanted = metric(here.logits)
         spread = (wanted - metric(there.logits)).square().mean()
     draw = torch.Generator().manual_seed(seed)
-    level = torch.full((stream.graph.n_edges,), START, requires_grad=True)
+    level = torch.full((stream.graph.n_edges,), START, dtype=here.logits.dtype, requires_grad=True)
     optimizer = torch.optim.Adam([level], lr=RATE)
     for _ in range(steps):
         noise = torch.rand(level.shape, generator=draw).clamp(1e-6, 1 - 1e-6).logit()

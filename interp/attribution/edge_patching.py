@@ -21,7 +21,7 @@ from torch import Tensor
 from interp.attribution.activation_patching import activation_patching
 from interp.attribution.activations import Activations, activations, take_positions, written
 from interp.attribution.edge_run import into_neurons, run_edges
-from interp.attribution.last_stream import without_activity, without_vectors
+from interp.attribution.last_stream import NUMBERS, without_activity, without_vectors
 from interp.attribution.metric import Metric
 from interp.attribution.result import Attribution, mean_metrics, result, unscored
 from interp.attribution.stream import Stream, stream_of
@@ -60,16 +60,19 @@ def _effects(
     if receiver.kind == "neuron" and receiver.at_last:
         found = [without_activity(stream, here, lost, metric) for lost in _lost(stream, link, here, there)]
         return -np.concatenate([np.zeros(0), *found])
-    mask = torch.ones(link.stop - link.start, stream.graph.n_edges)
-    mask[:, link.start : link.stop].fill_diagonal_(0)
-    return -mean_metrics(metric, run_edges(stream, clean, there, mask))
+    found = []
+    for edges in torch.arange(link.start, link.stop).split(max(1, NUMBERS // stream.graph.n_edges)):
+        mask = torch.ones(len(edges), stream.graph.n_edges, dtype=here.logits.dtype)
+        mask[torch.arange(len(edges)), edges] = 0
+        found.append(mean_metrics(metric, run_edges(stream, clean, there, mask)))
+    return -np.concatenate([np.zeros(0), *found])
 
 
 def _lost(stream: Stream, link: Link, here: Activations, there: Activations) -> Iterator[Tensor]:
     """For each sender, the activity that each neuron of the last layer loses without it, [batch, neuron]."""
     block = stream.blocks[-1]
     sent = written(stream, link.sender, here, there)[None]
-    for one in torch.eye(link.senders):
+    for one in torch.eye(link.senders, dtype=sent.dtype):
         part = one[None, :, None].expand(1, link.senders, link.receivers)
         pre = here.values[block.pre] - into_neurons(stream, link, part, sent)[0]
         yield (here.values[block.post] - stream.activate(pre))[:, 0]

@@ -151,7 +151,16 @@ def _layers(net: Mlp) -> list[Sites]:
     for i, layer in enumerate(layers):
         pre, post, w_in = f"layers.{i}.hook_pre", f"layers.{i}.hook_post", layer.linear.weight.detach()
         found.append(
-            Sites(None, reads, pre, post, post, w_in.new_zeros(0, 1, w_in.shape[1]), w_in, torch.eye(len(w_in)))
+            Sites(
+                None,
+                reads,
+                pre,
+                post,
+                post,
+                w_in.new_zeros(0, 1, w_in.shape[1]),
+                w_in,
+                torch.eye(len(w_in), dtype=w_in.dtype),
+            )
         )
         reads = post
     return found

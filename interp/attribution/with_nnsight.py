@@ -1,7 +1,7 @@
-"""Attribution patching a second time, its activations and gradients taken by nnsight instead of TransformerLens hooks.
+"""Attribution patching a second time, on activations that nnsight traced instead of TransformerLens hooks.
 
 nnsight wraps the same module and traces it; the sites are the same submodules, read in the order in which they run
-(another order raises OutOfOrderError). Scores are put together as in `attribution_patching`.
+(another order raises OutOfOrderError). Gradients in that trace and scores are those of `attribution_patching`.
 """
 
 from __future__ import annotations

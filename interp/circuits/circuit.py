@@ -23,12 +23,12 @@ SCHEMA = "catapult-circuit-2"
 
 @dataclass(frozen=True)
 class Findings:
-    """What was measured of the circuit with the edges `kept`, which was to reach the faithfulness `target`.
+    """What was measured of the circuit with the edges `kept`, which was to reach the faithfulness `target`, if any.
 
     `changes` counts, for each kept edge, the inputs on which its removal changes the circuit's answer.
     """
 
-    target: float
+    target: float | None
     kept: NDArray[np.bool_]
     measured: Point
     everywhere: Everywhere

@@ -6,6 +6,7 @@ A circuit C is a set of edges; every other edge carries what it carries on the c
 
 and C_k keeps the share k of the edges with the greatest |score|. CPR is the area under f(C_k), and higher is better;
 CMD is the area between f(C_k) and 1, and 0 is best. Both by trapezoids over the shares of `SHARES`, as in their code.
+Their graphs have a receiver each for q, k and v of a head, ours one: areas do not compare with their tables.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def find(
         kept = minimal(evaluator, kept, order)
     changes = changed_answers(evaluator, kept) if necessary or kept.sum() <= COUNTED else None
     found = Findings(
-        target,
+        None if necessary else target,
         kept,
         evaluator.points(kept[None])[0],
         everywhere(evaluator.stream, task, kept, seed),

@@ -103,6 +103,21 @@ def test_every_public_name_is_found() -> None:
         interp.find_circuit  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_a_run_of_streams_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "params.json").write_text('{"key": "streams", "task": {"base": 10, "name": "addition"}}')
+    assert main(["analyse", str(tmp_path)]) == BAD_INPUT
+    assert capsys.readouterr().err.endswith("task = addition: give a run of task modular\n")
+
+
+def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("interp.commands.measures.run", stop)
+    assert main(["measures", "any"]) == 130
+    assert capsys.readouterr().err == "python -m interp: interrupted\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -123,3 +138,11 @@ def test_a_mistake_is_one_line_and_status_2(
     assert captured.out == ""
     assert len(captured.err.splitlines()) == 1
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["attribute", str(run), "--out", str(tmp_path / "file" / "circuit.json")]) == BAD_INPUT
+    assert len(capsys.readouterr().err.splitlines()) == 1

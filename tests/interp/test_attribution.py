@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from interp.attribution import (
     logit_difference,
 )
 from interp.attribution.activations import activations
+from interp.attribution.attribution_patching import gradients, scores, sent_in
 from interp.attribution.edge_run import run_edges
 from interp.attribution.stream import stream_of
 from interp.graph import describe, graph_from, graph_of
@@ -182,6 +184,22 @@ def test_eap_ig_with_one_step_is_eap(case: tuple[Any, bool]) -> None:
     assert not np.allclose(five.edges, eap.edges, atol=1e-6)
 
 
+def test_the_points_of_integrated_gradients_are_evenly_spaced_up_to_the_clean_input(case: tuple[Any, bool]) -> None:
+    """Two steps: the mean of EAP's gradients half way and at the end."""
+    net, neurons = case
+    stream = stream_of(net, neurons)
+    here, there = activations(stream, CLEAN), activations(stream, CORRUPTED)
+    half = (here.values[stream.embed] + there.values[stream.embed]) / 2
+    gradient = [
+        (a + b) / 2
+        for a, b in zip(
+            *(gradients(stream, activations(stream, CLEAN, x, graph=True), METRIC) for x in (half, None)), strict=True
+        )
+    ]
+    found = integrated_gradients(net, CLEAN, CORRUPTED, METRIC, neurons=neurons, steps=2)
+    assert found.edges == pytest.approx(scores(stream, gradient, sent_in(stream, here, there)), abs=1e-6)
+
+
 def test_integrated_gradients_of_the_embeddings_add_up_to_the_whole_effect() -> None:
     """The completeness of Sundararajan et al. 2017, in the limit of many steps."""
     found = integrated_gradients(deep(), CLEAN, CORRUPTED, METRIC, steps=400)
@@ -215,6 +233,9 @@ def test_direct_attribution_is_the_exact_effect_of_the_edges_into_the_logits() -
 def test_direct_attribution_freezes_the_scale_of_the_norm() -> None:
     """Its parts add up to what the frozen norm makes of the whole change of the stream."""
     net = deep()
+    assert net.norm.gain is not None
+    with torch.no_grad():
+        net.norm.gain.copy_(torch.linspace(-0.5, 1, 8))
     found = direct_logit_attribution(net, CLEAN, CORRUPTED, METRIC)
     with torch.no_grad():
         here, there = (
@@ -222,8 +243,25 @@ def test_direct_attribution_freezes_the_scale_of_the_norm() -> None:
         )
         change = (here - there)[:, 0]
         scale = (here[:, 0].var(1, correction=0, keepdim=True) + 1e-5).sqrt()
-        logits = net.unembed((change - change.mean(1, keepdim=True)) / scale)
+        logits = net.unembed((change - change.mean(1, keepdim=True)) / scale * (1 + net.norm.gain))
     assert np.nansum(found.edges) == pytest.approx(float(METRIC(logits).mean()), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_net_in_float64_gives_the_same(method: str, case: tuple[Any, bool]) -> None:
+    net, neurons = case
+    options = {"steps": 3} if method == "edge_masks" else {}
+    single = METHODS[method](net, CLEAN, CORRUPTED, METRIC, neurons=neurons, **options)
+    double = METHODS[method](net.double(), CLEAN, CORRUPTED, METRIC, neurons=neurons, **options)
+    assert double.nodes == pytest.approx(single.nodes, abs=1e-4, nan_ok=True)
+    assert double.edges == pytest.approx(single.edges, abs=1e-4, nan_ok=True)
+
+
+def test_edges_are_patched_in_parts_as_at_once(case: tuple[Any, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    net, neurons = case
+    whole = edge_patching(net, CLEAN, CORRUPTED, METRIC, neurons=neurons).edges
+    monkeypatch.setattr(import_module("interp.attribution.edge_patching"), "NUMBERS", 300)
+    assert edge_patching(net, CLEAN, CORRUPTED, METRIC, neurons=neurons).edges == pytest.approx(whole, abs=1e-5)
 
 
 def test_learnt_masks_keep_what_carries_the_answer_and_close_the_rest() -> None:

@@ -43,6 +43,17 @@ def test_answers_leads_and_bounds_against_balls_and_random_orders(kind: str, tmp
         assert (report.bounds[a] < naive(net, a) * 1.1).all()
 
 
+@pytest.mark.parametrize("kind", ["two layers", "operator, biases", "mlp, summed"])
+@pytest.mark.parametrize("scaled", ["", "qk", "o"])
+def test_what_does_not_cancel_is_no_less(kind: str, scaled: str, tmp_path: Path) -> None:
+    """The coarse bound leaves out nothing: not the errors of scores, values or neurons, nor those of the top logit."""
+    for seed in range(3):
+        shape, tensors = KINDS[kind](np.random.default_rng(seed))
+        grown = {name: x * (6 if name.split(".")[-2] in scaled else 1) for name, x in tensors.items()}
+        net = load_real_net(write(tmp_path / "net.safetensors", shape, grown))
+        assert (analyse(net, coarse=True).bounds >= analyse(net).bounds * (1 - 1e-6)).all()
+
+
 def test_float32_of_torch_stays_within_the_bounds(tmp_path: Path) -> None:
     import torch
 
@@ -178,6 +189,7 @@ def test_the_slopes_of_gelu_are_as_stated() -> None:
         ("kind", "quadratic"),
         ("activation", "gelu"),
         ("pre_norm", True),
+        ("own_symbols", True),
         ("n_left", 4),
         ("softmax_share", 1.5),
         ("softmax_share", float("nan")),

@@ -13,7 +13,7 @@ from pipeline.nets import Transformer
 from pipeline.runs import Snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 from verify.__main__ import main
-from verify.verdicts import COLUMNS, verdict_of, verdicts
+from verify.verdicts import COLUMNS, rounded_down, verdict_of, verdicts
 
 P = 13
 
@@ -73,6 +73,7 @@ def test_a_tie_is_open_and_never_right(tied: Transformer, tmp_path: Path) -> Non
     found = verdict_of(path)
     assert (found.status, found.wrong, found.open) == ("open", 0, P * P)
     assert str(found) == f"open on {P * P} of {P * P} inputs"
+    assert found.margin is found.margin_over_bound is None
 
 
 def test_the_command_writes_one_row_a_snapshot(
@@ -95,3 +96,11 @@ def test_a_run_without_snapshots_is_one_line(tmp_path: Path, capsys: pytest.Capt
         verdicts(tmp_path, print)
     assert main(["snapshots", str(tmp_path)]) == 64
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(3.98861, 3.98), (0.9996, 0.999), (1.0004, 1.0), (0.00012399, 0.000123)]
+)
+def test_margins_are_rounded_down(value: float, expected: float) -> None:
+    assert rounded_down(value) == expected <= value
+    assert rounded_down(float("inf")) is None
