@@ -21,12 +21,14 @@ from compress.quantize import QuantizeOptions, quantize_student
 from compress.student import Student, save_student, unique_argmax
 from compress.teacher import Teacher, key_frequencies, observe
 from pipeline.errors import UserError
-from pipeline.files import fresh_directory, to_json, write_atomically
+from pipeline.files import fresh_directory, only_replaces, to_json, write_atomically
 from pipeline.params import CompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 
 LADDER_SCHEMA = "catapult-ladder-1"
+
+WRITTEN = ("pruned.safetensors", "student_float.safetensors", "student.safetensors", "ladder.csv", "ladder.json")
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def compress_run(
     from interp.circuits import component_scores, load_circuit  # networkx: not for `import compress`
 
     run = Run.open(run_dir)
+    only_replaces(out_dir, WRITTEN)
     snapshot = load_snapshot(run.snapshots[-1])
     path = analysis_dir / "circuit.json"
     heads, neurons = (scores.numpy() for scores in component_scores(load_circuit(path)))

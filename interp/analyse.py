@@ -22,13 +22,14 @@ from interp.phases import Phases, evidence, find_phases
 from interp.progress_measures import Measures, Spectra, spectra_of
 from interp.similarity import similarity, similarity_floor
 from interp.snapshots import Moment, evaluate_snapshot, examine
-from pipeline.files import fresh_directory, to_json
+from pipeline.files import fresh_directory, only_replaces, to_json
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
 from pipeline.runs import Run
 
 PHASES_SCHEMA = "catapult-phases-1"
 SPECTRA_SCHEMA = "catapult-spectra-1"
+WRITTEN = {"measures.csv", "phases.json", "spectra.json", "circuit.json"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     """
     params = params or InterpParams()
     run = Run.open(run_dir)
+    only_replaces(out_dir, WRITTEN)
     first, last = (evaluate_snapshot(run, path)[1] for path in (run.snapshots[0], run.snapshots[-1]))
     last_spectra = spectra_of(last)
     keys = key_frequencies(last_spectra.logits, params.key_power)
@@ -140,6 +142,7 @@ def phases_record(analysis: Analysis, p: int, limits: ThresholdParams) -> dict[s
             {
                 "cycle": moment.cycle,
                 "step": moment.step,
+                "snapshot": moment.sha256,
                 "phase": phase,
                 "label": label(moment.measures, p, limits),
                 "algorithm": algorithm_record(moment.algorithm),

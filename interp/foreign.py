@@ -178,12 +178,23 @@ def _build(foreign: Foreign, task: ModularTask) -> Net:
     _check_sizes(foreign.config, task)
     try:
         net = build_net(foreign.config)
+        _check_names(net, foreign)
         net.load_state_dict(foreign.state)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"config and weights do not make a net ({' '.join(str(error).split())[:160]})") from None
     if not all(bool(torch.isfinite(value).all()) for value in net.state_dict().values()):
         raise UserError("weights = not finite: the file holds NaN or infinity")
     return net.eval()
+
+
+def _check_names(net: Net, foreign: Foreign) -> None:
+    """UserError with the names of the kind, where they are not those that were given."""
+    names = set(net.state_dict())
+    odd = sorted(names - set(foreign.state)) or sorted(set(foreign.state) - names)
+    if odd:
+        what, kind = "missing" if odd[0] in names else "unknown", foreign.config.KIND
+        known = ", ".join(net.state_dict())
+        raise UserError(f"config and weights do not make a net ({odd[0]} is {what}); kind {kind} has {known}")
 
 
 def _check_sizes(config: NetConfig, task: ModularTask) -> None:

@@ -56,8 +56,12 @@ class Phases:
 
     @property
     def transition(self) -> int | None:
-        """Position of the first snapshot of the final `algorithm` segment; None where the run does not end in one."""
-        return self.segments[-1].first if self.final == "algorithm" else None
+        """Position of the first snapshot of the final `algorithm` segment.
+
+        None where the run does not end in one, and where its first snapshot is one already: when it became so cannot
+        be seen.
+        """
+        return (self.segments[-1].first or None) if self.final == "algorithm" else None
 
 
 def find_phases(series: Sequence[Measures], p: int, limits: ThresholdParams = DEFAULT_THRESHOLDS) -> Phases:

@@ -6,6 +6,7 @@ one core. Numbers do not depend on how many that is.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,10 +44,14 @@ ATTRIBUTED = 256
 
 @dataclass(frozen=True)
 class Moment:
-    """One snapshot. `edges` are the scores of EAP-IG on `graph`; None where the kind of net has no such graph."""
+    """One snapshot, its file by hash.
+
+    `edges` are the scores of EAP-IG on `graph`; None where the kind of net has no such graph.
+    """
 
     cycle: int
     step: int
+    sha256: str
     measures: Measures
     replicates: tuple[Measures, ...]
     algorithm: AlgorithmLabel
@@ -66,7 +71,8 @@ def examine(
     counts = draws(len(run.task.pairs()), params.replicates)
 
     def one(path: Path) -> Moment:
-        return _examine(*evaluate_snapshot(run, path), train, frequencies, counts, params)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        return _examine(sha256, *evaluate_snapshot(run, path), train, frequencies, counts, params)
 
     found = []
     last = load_snapshot(run.snapshots[-1], Net).net
@@ -98,6 +104,7 @@ def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[A
 
 
 def _examine(
+    sha256: str,
     snapshot: Snapshot[Net],
     evaluation: Evaluation[Any],
     train: Int[Tensor, " train"],
@@ -112,6 +119,7 @@ def _examine(
     return Moment(
         cycle=snapshot.cycle,
         step=snapshot.step,
+        sha256=sha256,
         measures=measures,
         replicates=replicate_measures(measures, evaluation, train, frequencies, counts),
         algorithm=name_algorithm(net, task, train),

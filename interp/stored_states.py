@@ -55,7 +55,7 @@ def read_stored(path: Path) -> Stored:
             value = torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         found = re.search(r"(?:GLOBAL|Unsupported (?:class|operand):?) ?(\S+)", str(error))
-        what = f" ({found[1].rstrip('.,')})" if found else ""
+        what = f" ({found[1].rstrip('.,')})" if found and not found[1].rstrip(".,").isdigit() else ""
         raise UserError(f"{path}: a pickle of more than tensors{what}; it is not run: save net.state_dict()") from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         what = " ".join(str(error).split())[:120] or "it ends too early"

@@ -6,12 +6,15 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
+
+RUN_FILES = ("params.json", "history.csv", "accuracy.csv", "taught.json", "snapshots")
+"""What a run directory holds, of either kind of task."""
 
 
 def snapshot_paths(run: Path) -> tuple[Path, ...]:
@@ -27,13 +30,27 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
     What a kill leaves beside it has a fixed name, so that the next write of the same file takes it away.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise UserError(f"{path}: a directory; name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path}: lies under a file; name another") from None
     temporary = path.with_name(f".{path.name}.part")
     with open(temporary, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def only_replaces(out: Path, ours: Collection[str]) -> None:
+    """UserError where `out` is no directory, or holds something else than files of these names."""
+    if not out.exists():
+        return
+    others = sorted({path.name for path in out.iterdir()} - set(ours)) if out.is_dir() else [out.name]
+    if others:
+        raise UserError(f"--out = {out}: holds something else ({others[0]}) that would be lost; name a new directory")
 
 
 @contextmanager

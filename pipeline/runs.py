@@ -66,8 +66,8 @@ class Run:
         path = directory / "params.json"
         try:
             params = json.loads(path.read_text())
-            if (name := params["task"].get("name", "modular")) != "modular":
-                raise UserError(f"{directory}: task = {name}: give a run of task modular")
+            if "p" not in params["task"]:
+                raise UserError(f"{directory}: a run of {params['task']['name']}; give one of a task on pairs, mod p")
             task = ModularTask(params["task"]["p"], params["task"]["operation"])
             run = cls(
                 key=params["key"],
@@ -119,6 +119,8 @@ def load_snapshot(path: Path, kind: type[Net] = Transformer) -> Snapshot[Any]:
 
     `kind` is the class of net that the caller can work with; `Net` takes every one.
     """
+    if path.is_dir():
+        raise UserError(f"{path}: a directory; give one snapshot, such as its snapshots/cycle-0001.safetensors")
     try:
         with safe_open(path, framework="pt") as file:
             header: dict[str, str] = file.metadata() or {}
@@ -126,7 +128,7 @@ def load_snapshot(path: Path, kind: type[Net] = Transformer) -> Snapshot[Any]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such snapshot") from None
     except SafetensorError as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error}); train the run again") from None
+        raise UserError(f"{path}: not a readable safetensors file ({error}); give a snapshot of a run") from None
     if header.get("format") != SNAPSHOT_FORMAT:
         raise UserError(f"{path}: format is {header.get('format')!r}, not {SNAPSHOT_FORMAT}; train the run again")
     try:

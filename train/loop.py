@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.files import fresh_directory, to_json
+from pipeline.files import RUN_FILES, fresh_directory, only_replaces, to_json
 from pipeline.nets import Net, Transformer, TransformerConfig
 from pipeline.params import RecipeParams, RunConfig
 from pipeline.progress import Progress
@@ -128,6 +128,7 @@ def train_run(
     called with the cycle's number once that cycle can be resumed from. Raises UserError on divergence.
     """
     device = pick_device(config.train.device)
+    only_replaces(out, RUN_FILES)
     prepare()
     state = ResumableState(config, device, state_root)
     with state.locked():

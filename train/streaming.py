@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.files import fresh_directory, to_json
+from pipeline.files import RUN_FILES, fresh_directory, only_replaces, to_json
 from pipeline.nets.recurrent import PAST_END, Recurrent, RecurrentConfig
 from pipeline.progress import Progress
 from pipeline.stream_params import StreamRunConfig
@@ -88,6 +88,7 @@ def train_stream_run(
     """
     if config.recipe.teach and counterexamples is None:
         raise UserError(f"recipe = {config.recipe_name}: it teaches with counterexamples; run it as `dvc repro` does")
+    only_replaces(out, RUN_FILES)
     prepare()
     state = ResumableState(config, torch.device("cpu"), state_root)
     teacher = counterexamples if config.recipe.teach else None

@@ -7,8 +7,9 @@
 
 by the running error analysis of `rounding`, in its coarse form. No certificate is written and no checker has looked:
 Proved is said by `verify prove` of one snapshot, not here. `margin` is the least lead of the right answer, the
-smallest over all pairs; `margin_over_bound` holds it against what float32 may lose, so that above 1 every float32
-evaluation is right too; None where the net is not right everywhere.
+smallest over all pairs; `margin_over_coarse_bound` holds it against a coarse bound of what float32 may lose, so that
+above 1 every float32 evaluation is right too. (A certificate's bound is several times narrower.) Both are None where
+the net is not right everywhere.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from verify.rounding import analyse
 from verify.solver import Progress
 
 Status = Literal["right", "wrong", "open"]
-COLUMNS = ("cycle", "status", "wrong", "open", "inputs", "margin", "margin_over_bound", "counterexample")
+COLUMNS = (
+    "cycle", "status", "wrong", "open", "inputs", "margin", "margin_over_coarse_bound", "counterexample", "sha256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class SnapshotVerdict:
     open: int
     inputs: int
     margin: float | None
-    margin_over_bound: float | None
+    margin_over_coarse_bound: float | None
     counterexample: str
+    sha256: str
 
     @property
     def status(self) -> Status:
@@ -56,7 +60,7 @@ class SnapshotVerdict:
 
     def __str__(self) -> str:
         if self.status == "right":
-            also = ", in float32 too" if (self.margin_over_bound or 0) > 1 else ""
+            also = ", in float32 too" if (self.margin_over_coarse_bound or 0) > 1 else ""
             return f"right on all {self.inputs} inputs{also}"
         if self.status == "open":
             return f"open on {self.open} of {self.inputs} inputs"
@@ -98,8 +102,9 @@ def verdict_of(path: Path) -> SnapshotVerdict:
         open=int((~certain).sum()),
         inputs=certain.size,
         margin=rounded_down(float(report.margins.min())) if all_right else None,
-        margin_over_bound=rounded_down(report.smallest) if all_right else None,
+        margin_over_coarse_bound=rounded_down(report.smallest) if all_right else None,
         counterexample=said,
+        sha256=net.sha256,
     )
 
 

@@ -127,6 +127,8 @@ def load_circuit(path: Path) -> nx.DiGraph:
     """Read a circuit; UserError where it is missing or of another schema."""
     try:
         return circuit_from_json(path.read_text())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such circuit; make it with `python -m interp attribute RUN --out {path}`"

@@ -20,14 +20,13 @@ def add(commands: Any) -> None:
         "                 (of the kinds that `attribute` knows)",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
-    parser.add_argument("--out", type=Path, help="directory to write (default: analysis/<key of the run>)")
+    parser.add_argument("--out", type=Path, help="directory to write (default: analysis/<name of the run>)")
 
 
 def run(options: argparse.Namespace) -> None:
     from interp.analyse import analyse_run
-    from pipeline.runs import Run
 
-    out = options.out or Path("analysis") / Run.open(options.run).key
+    out = options.out or Path("analysis") / options.run.resolve().name
     analysis = analyse_run(options.run, out)
     for segment in analysis.phases.segments:
         print(f"cycles {analysis.cycles[segment.first]:>4} to {analysis.cycles[segment.last]:>4}  {segment.phase}")

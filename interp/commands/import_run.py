@@ -48,7 +48,8 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     if (options.layout == "module") != (options.map is not None):
-        raise UserError(f"--map = {options.map}: goes with --layout module, and only with it")
+        mend = "give --map FILE" if options.map is None else "leave it out"
+        raise UserError(f"--map = {options.map}: goes with --layout module, and only with it; {mend}")
     if options.layout != "tl" and (options.set or options.config):
         raise UserError(f"--layout = {options.layout}: takes neither --config nor --set")
     from interp.foreign import config_of, import_checkpoints, reader

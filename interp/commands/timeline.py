@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ Draw a run over its snapshots: phases, change points with their bootstrap, answe
 inputs, losses, local learning coefficient, and how alike the circuits of neighbours are.
 
 Reads what other commands wrote, and leaves out what is not there:
-  analysis/<key>/            python -m interp analyse RUN
-  verdicts/<key>.csv         python -m verify snapshots RUN
-  proofs/<key>/certificate.json   python -m verify prove, of the last snapshot
+  analysis/<name>/                  python -m interp analyse RUN
+  verdicts/<name>.csv               python -m verify snapshots RUN
+  proofs/<name>/certificate.json    python -m verify prove, of the last snapshot
 """
 
 
@@ -25,20 +26,24 @@ def add(commands: Any) -> None:
         "timeline", help="every snapshot of a run in one picture", formatter_class=shape, description=DESCRIPTION
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
-    parser.add_argument("--analysis", type=Path, metavar="DIR", help="(default: analysis/<key>)")
-    parser.add_argument("--verdicts", type=Path, metavar="CSV", help="(default: verdicts/<key>.csv, if it is there)")
-    parser.add_argument("--proof", type=Path, metavar="DIR", help="(default: proofs/<key>, if it is there)")
+    parser.add_argument("--analysis", type=Path, metavar="DIR", help="(default: analysis/<name of the run>)")
+    parser.add_argument("--verdicts", type=Path, metavar="CSV", help="(default: verdicts/<name>.csv, if it is there)")
+    parser.add_argument("--proof", type=Path, metavar="DIR", help="(default: proofs/<name>, if it is there)")
     parser.add_argument("--out", type=Path, default=Path("timeline.html"), help="page to write (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
-    from pipeline.report.timeline_page import read_timeline, timeline_page
+    from pipeline.report.timeline_page import is_about, read_timeline, timeline_page
     from pipeline.runs import Run
 
-    key = Run.open(options.run).key
-    verdicts = options.verdicts or present(Path("verdicts") / f"{key}.csv")
-    proof = options.proof / "certificate.json" if options.proof else present(Path("proofs") / key / "certificate.json")
-    found = read_timeline(key, options.analysis or Path("analysis") / key, verdicts, proof)
+    snapshots = tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in Run.open(options.run).snapshots)
+    name = options.run.resolve().name
+    verdicts = options.verdicts or present(Path("verdicts") / f"{name}.csv")
+    proof = options.proof / "certificate.json" if options.proof else present(Path("proofs") / name / "certificate.json")
+    if proof is not None and options.proof is None and not is_about(proof, snapshots[-1]):
+        print(f"note: {proof} is not about the last snapshot of {name}: left out")
+        proof = None
+    found = read_timeline(name, snapshots, options.analysis or Path("analysis") / name, verdicts, proof)
     write_atomically(options.out, timeline_page(found))
     print(f"wrote {options.out}")
 

@@ -28,5 +28,5 @@ def export(circuit: nx.DiGraph, path: Path, format: str | None = None) -> None:
     """Write the circuit; without `format` the file's ending says it. UserError for one that is not known."""
     format = format or path.suffix.removeprefix(".")
     if format not in FORMATS:
-        raise UserError(f"format = {format!r}: choose one of {', '.join(FORMATS)}")
+        raise UserError(f"{path}: format = {format!r}: end its name in, or give --to, one of {', '.join(FORMATS)}")
     write_atomically(path, FORMATS[format](circuit))

@@ -89,7 +89,10 @@ class Tensors:
         """Of a tensor not taken yet; UserError where there is none."""
         if name not in self._left:
             there = ", ".join(list(self._left)[:4]) or "nothing more"
-            raise UserError(f"{name} = missing: this layout needs it; the file has {there}: use --map for other names")
+            raise UserError(
+                f"{name} = missing: this layout needs it; the file has {there}: "
+                "use --layout module --map FILE for other names"
+            )
         return tuple(self._left[name].shape)
 
     def take(self, name: str, *shapes: Sequence[int]) -> Tensor:
@@ -113,4 +116,7 @@ class Tensors:
         """UserError where a tensor is left that no layout has a place for."""
         if self._left:
             names = ", ".join(sorted(self._left)[:4])
-            raise UserError(f"{names} = unknown: {len(self._left)} tensors that the layout has no place for; use --map")
+            raise UserError(
+                f"{names} = unknown: {len(self._left)} tensors that the layout has no place for; "
+                "use --layout module --map FILE"
+            )

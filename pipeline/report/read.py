@@ -38,6 +38,10 @@ def record(key: str, root: Path) -> Record:
             f"proofs/{key}/certificate.json = Proved, but compressed/{key}/ladder.json counts {last.wrong} wrong "
             f"answers of its last net: they are not of one run; run the stages compress and verify again"
         )
+    if tuple(one.sha256 for one in found.verdicts) != found.phases.snapshots:
+        raise UserError(
+            f"verdicts/{key}.csv: of other snapshots than analysis/{key}; run the stages interp and verdicts again"
+        )
     if found.certificate.status == "Proved" and found.verdicts[-1].kind in ("wrong", "open"):
         raise UserError(
             f"proofs/{key}/certificate.json = Proved, but verdicts/{key}.csv has the last snapshot "
@@ -119,6 +123,7 @@ def parse_phases(document: dict[str, Any]) -> Phases:
     return Phases(
         cycles=tuple(int(row["cycle"]) for row in rows),
         steps=tuple(int(row["step"]) for row in rows),
+        snapshots=tuple(str(row["snapshot"]) for row in rows),
         labels=tuple(str(row["phase"]) for row in rows),
         segments=tuple((str(s["phase"]), int(s["first_cycle"]), int(s["last_cycle"])) for s in document["segments"]),
         change_points=tuple(int(cycle) for cycle in document["change_points"]),
@@ -144,10 +149,11 @@ def parse_verdicts(text: str) -> tuple[SnapshotVerdict, ...]:
     return tuple(
         SnapshotVerdict(
             cycle=int(row["cycle"]),
-            kind=verdict_kind(row["status"], row["margin_over_bound"]),
+            kind=verdict_kind(row["status"], row["margin_over_coarse_bound"]),
             wrong=int(row["wrong"]),
             inputs=int(row["inputs"]),
             counterexample=row["counterexample"],
+            sha256=row["sha256"],
         )
         for row in rows
     )

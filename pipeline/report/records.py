@@ -42,12 +42,13 @@ class Criterion:
 class Phases:
     """The phase of every snapshot and where it changes.
 
-    `change` and `moved` are, by snapshot, the shares of the bootstrap's replicates in which a new level begins there
-    and in which the transition is there; `algorithm` is what the last snapshot is called.
+    `snapshots` are their files by hash. `change` and `moved` are, by snapshot, the shares of the bootstrap's replicates
+    in which a new level begins there and in which the transition is there; `algorithm` is what the last one is called.
     """
 
     cycles: tuple[int, ...]
     steps: tuple[int, ...]
+    snapshots: tuple[str, ...]
     labels: tuple[str, ...]
     segments: tuple[tuple[str, int, int], ...]
     change_points: tuple[int, ...]
@@ -73,6 +74,7 @@ class SnapshotVerdict:
     wrong: int
     inputs: int
     counterexample: str
+    sha256: str
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from pipeline.report.svg import responsive
 WIDTH = 900
 
 
-def read_timeline(key: str, analysis: Path, verdicts: Path | None, proof: Path | None) -> Timeline:
-    """`analysis` is the directory that `interp analyse` wrote; verdicts and proof may be left out.
+def read_timeline(
+    key: str, snapshots: tuple[str, ...], analysis: Path, verdicts: Path | None, proof: Path | None
+) -> Timeline:
+    """`analysis` is the directory that `interp analyse` wrote; verdicts and the proof's certificate may be left out.
 
-    Raises UserError where a file that is given is missing or broken, and where they are not of one run.
+    Raises UserError where a file that is given is missing or broken, or is not about the snapshots of these hashes.
     """
     mend = f"run `python -m interp analyse` on {key}"
     path = analysis / "phases.json"
@@ -32,9 +34,21 @@ def read_timeline(key: str, analysis: Path, verdicts: Path | None, proof: Path |
     given = () if verdicts is None else read_file(verdicts, str(verdicts), parse_verdicts, mend)
     mend = "run `python -m verify prove` on its last snapshot"
     said = None if proof is None else read_file(proof, str(proof), parse_status, mend)
-    if given and tuple(one.cycle for one in given) != phases.cycles:
-        raise UserError(f"{verdicts}: its cycles are not those of {analysis}; run `python -m verify snapshots` again")
+    if phases.snapshots != snapshots:
+        raise UserError(f"{analysis}: of other snapshots than those of {key}; run `python -m interp analyse` again")
+    if given and tuple(one.sha256 for one in given) != snapshots:
+        raise UserError(f"{verdicts}: of other snapshots than those of {key}; run `python -m verify snapshots` again")
+    if proof is not None and not is_about(proof, snapshots[-1]):
+        raise UserError(f"{proof}: not about the last snapshot of {key}; prove that one, or leave it out")
     return Timeline(key, measures, phases, given, said)
+
+
+def is_about(certificate: Path, sha256: str) -> bool:
+    """Whether the certificate names a file of this hash."""
+    files = read_file(
+        certificate, str(certificate), lambda text: json.loads(text)["files"], "run `python -m verify prove`"
+    )
+    return any(one.get("sha256") == sha256 for one in files.values())
 
 
 def parse_status(text: str) -> Status:
@@ -46,7 +60,8 @@ def timeline_page(timeline: Timeline) -> str:
     """The whole file; it opens without network."""
     domain, last = drawing.loss_domain([timeline]), timeline.phases.cycles[-1]
     body = responsive(lambda width: drawing.draw(timeline, width, domain, last), WIDTH)
-    title = f"{timeline.key}: {len(timeline.phases.cycles)} snapshots"
+    count = len(timeline.phases.cycles)
+    title = f"{timeline.key}: {count} snapshot{'s' if count > 1 else ''}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

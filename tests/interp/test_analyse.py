@@ -106,7 +106,7 @@ def test_every_public_name_is_found() -> None:
 def test_a_run_of_streams_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "params.json").write_text('{"key": "streams", "task": {"base": 10, "name": "addition"}}')
     assert main(["analyse", str(tmp_path)]) == BAD_INPUT
-    assert capsys.readouterr().err.endswith("task = addition: give a run of task modular\n")
+    assert capsys.readouterr().err.endswith("a run of addition; give one of a task on pairs, mod p\n")
 
 
 def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

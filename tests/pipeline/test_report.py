@@ -68,6 +68,7 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
             {
                 "cycle": cycle,
                 "step": 10 * cycle,
+                "snapshot": f"{cycle:064x}",
                 "phase": phase,
                 "change": 0.9 if cycle in starts[1:] else 0.0,
                 "transition": 0.7 if cycle == starts[-1] and phases[-1] == "algorithm" else 0.0,
@@ -100,11 +101,11 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
     ]
     dump(root / "compressed" / key / "ladder.json", {"rungs": ladder})
     dump(root / "proofs" / key / "certificate.json", certificate(claims))
-    verdicts = ["cycle,status,wrong,open,inputs,margin,margin_over_bound,counterexample"]
+    verdicts = ["cycle,status,wrong,open,inputs,margin,margin_over_coarse_bound,counterexample,sha256"]
     for cycle in range(last + 1):
         right = accuracy == 1 and cycle > 2
         said = f"right,0,0,{P * P},1.5,2.5," if right else f'wrong,100,0,{P * P},,,"{EQUATION}"'
-        verdicts.append(f"{cycle},{said}")
+        verdicts.append(f"{cycle},{said},{cycle:064x}")
     (root / "verdicts").mkdir(exist_ok=True)
     (root / "verdicts" / f"{key}.csv").write_text("\n".join(verdicts) + "\n")
     (root / "proofs" / key / "program.py").write_text('print("a < b & c")\n')
@@ -412,8 +413,15 @@ def test_a_proof_that_the_count_contradicts_is_not_reported(root: Path) -> None:
 
 def test_a_proof_that_a_verdict_contradicts_is_not_reported(root: Path) -> None:
     path = root / "verdicts" / f"{CATAPULT}.csv"
-    path.write_text(path.read_text().replace(f"4,right,0,0,{P * P},1.5,2.5,", f"4,wrong,1,0,{P * P},,,x"))
+    path.write_text(path.read_text().replace(f"4,right,0,0,{P * P},1.5,2.5,,", f"4,wrong,1,0,{P * P},,,x,"))
     with pytest.raises(UserError, match="the last snapshot wrong: they are not of one run"):
+        made(root)
+
+
+def test_verdicts_on_other_snapshots_are_not_reported(root: Path) -> None:
+    path = root / "verdicts" / f"{CATAPULT}.csv"
+    path.write_text(path.read_text().replace(f"{3:064x}", "f" * 64))
+    with pytest.raises(UserError, match="of other snapshots than analysis/"):
         made(root)
 
 

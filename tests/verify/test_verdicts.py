@@ -55,7 +55,7 @@ def test_right_on_every_pair_in_float32_too(right: Transformer, tmp_path: Path) 
     logits = right(torch.from_numpy(ModularTask(P).pairs())).detach().sort(dim=1).values
     assert (found.status, found.wrong, found.open, found.inputs, found.counterexample) == ("right", 0, 0, P * P, "")
     assert found.margin == pytest.approx(float((logits[:, -1] - logits[:, -2]).min()), rel=0.01)
-    assert (found.margin_over_bound or 0) > 1
+    assert (found.margin_over_coarse_bound or 0) > 1
     assert str(found) == f"right on all {P * P} inputs, in float32 too"
 
 
@@ -65,7 +65,7 @@ def test_wrong_names_the_first_pair_and_counts_them_all(wrong: Transformer, tmp_
     assert (found.status, found.wrong, found.open) == ("wrong", 2 * P, 0)
     assert found.counterexample == f"a = 0, b = 4: (a + b) mod {P} = 4, the net says 5"
     assert int(wrong(torch.tensor([[0, 4]])).argmax()) == 5
-    assert found.margin is found.margin_over_bound is None
+    assert found.margin is found.margin_over_coarse_bound is None
 
 
 def test_a_tie_is_open_and_never_right(tied: Transformer, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_tie_is_open_and_never_right(tied: Transformer, tmp_path: Path) -> Non
     found = verdict_of(path)
     assert (found.status, found.wrong, found.open) == ("open", 0, P * P)
     assert str(found) == f"open on {P * P} of {P * P} inputs"
-    assert found.margin is found.margin_over_bound is None
+    assert found.margin is found.margin_over_coarse_bound is None
 
 
 def test_the_command_writes_one_row_a_snapshot(

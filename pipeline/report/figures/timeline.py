@@ -23,6 +23,7 @@ VERDICTS = (
     ("robust", "right on all, in float32 too"),
     ("open", "open"),
 )
+BEFORE = " (0 is before training)"
 BAND, CELLS, SUPPORT, LOSSES, LOW, GAP = 28.0, 18.0, 34.0, 150.0, 80.0, 40.0
 
 
@@ -41,28 +42,34 @@ def loss_domain(timelines: Sequence[Timeline]) -> tuple[float, float]:
 
 
 def draw(timeline: Timeline, width: int, domain: tuple[float, float], last: int) -> str:
-    """Everything on one axis of cycles, 0 to `last`."""
+    """Everything on one axis of cycles, from the first of the run to `last`."""
     tops = [26 + BAND + 32.0]
     for height in (CELLS, SUPPORT, LOSSES, LOW):
         tops.append(tops[-1] + height + GAP)
     svg = Svg(width, tops[-1] + LOW + 42, f"Snapshots of {timeline.key}")
-    x = Scale(-0.5, last + 0.5, LEFT, width - RIGHT)
+    first = timeline.phases.cycles[0]
+    x = Scale(first - 0.5, last + 0.5, LEFT, width - RIGHT)
     band(timeline, svg, x)
     cells(timeline, svg, x, tops[0])
     support(timeline, svg, x, tops[1])
     losses = Axes(svg, x, Scale(*domain, tops[2] + LOSSES, tops[2], log=True))
-    losses.frame("loss (log scale)")
+    losses.frame("loss (log scale)", x_ticks=ticks(x))
     for name, css, _ in CURVES:
         losses.curve(timeline.measures.points("cycle", name), css, dots=True)
     learning_coefficient(timeline, svg, x, tops[3])
     alike = Axes(svg, x, Scale(0, 1, tops[4] + LOW, tops[4]))
-    alike.frame("circuit similarity", "cycle (0 is before training)", (0, 0.5, 1))
+    alike.frame("circuit similarity", f"cycle{BEFORE if first == 0 else ''}", (0, 0.5, 1), x_ticks=ticks(x))
     for name, css, _ in ALIKE:
         alike.curve(timeline.measures.points("cycle", name), css, dots=True)
     if timeline.phases.transition_cycle is not None:
         at = x(timeline.phases.transition_cycle - 0.5)
         svg.line(at, tops[1], at, tops[4] + LOW, "moment")
     return str(svg)
+
+
+def ticks(x: Scale) -> list[float]:
+    """Whole cycles."""
+    return sorted({float(round(value)) for value in x.ticks(5)} & set(range(round(x.low + 0.5), round(x.high + 0.5))))
 
 
 def band(timeline: Timeline, svg: Svg, x: Scale) -> None:
@@ -111,7 +118,7 @@ def support(timeline: Timeline, svg: Svg, x: Scale, top: float) -> None:
     if not phases.replicates:
         return
     axes = Axes(svg, x, Scale(0, 1, top + SUPPORT, top))
-    axes.frame(f"change here, share of {phases.replicates} bootstrap replicates", y_ticks=(0, 1))
+    axes.frame(f"change here, share of {phases.replicates} bootstrap replicates", y_ticks=(0, 1), x_ticks=ticks(x))
     thick = min(7.0, (x(1) - x(0)) / 3)
     for shares, css, what, shift in (
         (phases.change, "bar", "change", -thick),
@@ -132,7 +139,7 @@ def learning_coefficient(timeline: Timeline, svg: Svg, x: Scale, top: float) -> 
     ends = [value + side * errors.get(cycle, 0.0) for cycle, value in points for side in (-1, 1)]
     y = Scale(min(0.0, *ends), max(1.0, *ends), top + LOW, top)
     axes = Axes(svg, x, y)
-    axes.frame("local learning coefficient")
+    axes.frame("local learning coefficient", x_ticks=ticks(x))
     for cycle, value in points:
         error = errors.get(cycle, 0.0)
         svg.line(x(cycle), y(value - error), x(cycle), y(value + error), "axis")
