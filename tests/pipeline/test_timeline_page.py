@@ -42,7 +42,7 @@ def test_what_is_missing_or_of_another_run_is_one_line(root: Path) -> None:
         read_timeline("x", HASHES, root, None, None)
     verdicts = root / "verdicts" / f"{CATAPULT}.csv"
     verdicts.write_text("\n".join(verdicts.read_text().splitlines()[:-1]))
-    with pytest.raises(UserError, match="of other snapshots .*; run `python -m verify snapshots` again"):
+    with pytest.raises(UserError, match=r"of other snapshots .*; run `python -m verify snapshots` again"):
         read_timeline(CATAPULT, HASHES, root / "analysis" / CATAPULT, verdicts, None)
 
 
