@@ -135,7 +135,7 @@ def test_mixed_attention_has_no_property_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"softmax_share = 0\.3: HookedTransformer has softmax alone"):
         save_property_file(deep(softmax_share=0.3), tmp_path / "net.pt")
     assert not (tmp_path / "net.pt").exists()
-    with pytest.raises(UserError, match=r"--out = .*: cannot be written"):
+    with pytest.raises(UserError, match="a directory; name a file"):
         save_property_file(deep(), tmp_path)
 
 
