@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pipeline.files import fresh_directory, only_replaces, to_json, write_atomic
 from pipeline.params import CompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
+from pipeline.threads import one_thread
 
 LADDER_SCHEMA = "catapult-ladder-1"
 
@@ -90,7 +90,7 @@ def compress_net(
     """
     net, task = snapshot.net, snapshot.task
     train, held_out = snapshot.split()
-    with _one_thread():
+    with one_thread():
         rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
         say(_line(rungs[-1]))
         pruned = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion)
@@ -206,14 +206,3 @@ def _student_rung(name: str, student: Student, note: str) -> Rung:
 
 def _line(rung: Rung) -> str:
     return f"{rung.name}: {rung.parameters:,} parameters, {rung.wrong:,} of {rung.inputs:,} wrong ({rung.note})"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums in one order: with more threads, their number decides the last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

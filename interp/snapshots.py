@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,7 @@ from pipeline.params import InterpParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot
 from pipeline.tasks import ModularTask
+from pipeline.threads import one_thread
 
 ATTRIBUTED = 256
 """Pairs on which the circuits that are compared between snapshots are scored."""
@@ -76,23 +75,12 @@ def examine(
 
     found = []
     last = load_snapshot(run.snapshots[-1], Net).net
-    with one_core_each(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with one_thread(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         circuit = pool.submit(circuit_of_net, last, run.task, params.faithfulness, train)
         for moment in pool.map(one, run.snapshots):
             found.append(moment)
             progress.advance()
         return found, circuit.result()
-
-
-@contextmanager
-def one_core_each() -> Iterator[None]:
-    """torch on one core a call, so that calls go side by side and give the same bits whatever their number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[Any]]:
