@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import pipeline  # noqa: F401 (holds numpy and torch to one instruction set)
+
 if TYPE_CHECKING:
     from interp.algorithms import name_algorithm as name_algorithm
     from interp.analyse import Analysis as Analysis

@@ -16,12 +16,15 @@ KEPT = 1 << 30
 
 
 def prepare() -> None:
-    """Deterministic algorithms, and freed memory stays with the process.
+    """Deterministic algorithms, one thread, and freed memory stays with the process.
+
+    The number of threads decides how torch splits a sum, and so its last bits: a run takes one, however many there are.
 
     A step allocates and frees the same tensors again and again. glibc returns large blocks to the system each time,
     and every new one is then paged in anew. torch's deterministic mode would also fill each with NaN before use.
     """
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if sys.platform.startswith("linux"):
         libc = ctypes.CDLL(None)

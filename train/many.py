@@ -3,8 +3,7 @@
 The weights of all nets lie in stacks [nets, ...]; forward and backward are one `torch.func.vmap`, and so is every part
 of the update. Each net has its own split of the task, initial weights, batches and noise, those that its seed gives
 it in `train.loop.fit`. The nets go through the same numbers as one by one, up to the rounding of sums that a batched
-kernel takes in another order: within 2e-4 of every number in 12 steps; under Muon, which rounds to bfloat16, within
-2e-2 for 4 steps (tests/train/test_many.py), after which the two are runs of the same distribution, not the same run.
+kernel takes in another order: within 2e-4 of every number in 12 steps, 1e-2 under Muon (tests/train/test_many.py).
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""torch.optim.Muon for stacks of matrices: one matrix of each net side by side, [nets, rows, columns].
+"""Muon, for one matrix at a time or for stacks of matrices, one of each net side by side: [nets, rows, columns].
 
-Jordan et al. 2024 (kellerjordan.github.io/posts/muon). The numbers are those of torch.optim.Muon, which takes one
-matrix at a time: with M the running mean of the gradients (momentum mu), U = G + mu (M - G) under Nesterov, else M,
+Jordan et al. 2024 (kellerjordan.github.io/posts/muon). With M the running mean of the gradients (momentum mu),
+U = G + mu (M - G) under Nesterov, else M,
 
     W <- (1 - lr weight_decay) W - lr sqrt(max(1, rows / columns)) NS(U)
 
-and NS five steps of X <- a X + b (X X^T) X + c (X X^T)^2 X in bfloat16 from U / |U|, which draw the singular
-values to about 1.
+and NS five steps of X <- a X + b (X X^T) X + c (X X^T)^2 X from U / |U|, which draw the singular values to about 1.
+
+torch.optim.Muon is the same with NS in bfloat16, whose kernel, and so whose sums, each processor chooses for itself.
+Here NS is in float32: `python -m benchmarks.speed` has what that costs.
 """
 
 from __future__ import annotations
@@ -25,11 +27,10 @@ EPSILON = 1e-7
 
 
 def orthogonalise(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, "nets rows columns"]:
-    """NS of each matrix, in bfloat16."""
+    """NS of each matrix."""
     a, b, c = COEFFICIENTS
     tall = stack.shape[1] > stack.shape[2]
-    x = stack.bfloat16()
-    x = x.mT if tall else x
+    x = stack.mT if tall else stack
     x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=EPSILON)
     for _ in range(STEPS):
         gram = x @ x.mT
@@ -37,26 +38,28 @@ def orthogonalise(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, "n
     return x.mT if tall else x
 
 
-class StackedMuon(Optimizer):
-    """Its state is the running mean of each stack."""
+class Muon(Optimizer):
+    """Its state is the running mean of each weight, a matrix or a stack of matrices."""
 
     def __init__(
-        self, stacks: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float, nesterov: bool
+        self, weights: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float, nesterov: bool
     ) -> None:
-        super().__init__(stacks, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov})
+        super().__init__(weights, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> float | None:  # type: ignore[override]
-        """One update from the gradients that are there; stacks without one stay."""
+        """One update from the gradients that are there; weights without one stay."""
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
-            for stack in group["params"]:
-                if stack.grad is None:
+            for weight in group["params"]:
+                if weight.grad is None:
                     continue
-                state = self.state[stack]
+                state = self.state[weight]
                 if not state:
-                    state["mean"] = torch.zeros_like(stack)
-                mean = state["mean"].lerp_(stack.grad, 1 - momentum)
-                update = orthogonalise(stack.grad.lerp(mean, momentum) if group["nesterov"] else mean)
-                stack.mul_(1 - lr * group["weight_decay"])
-                stack.add_(update, alpha=-lr * max(1, stack.shape[1] / stack.shape[2]) ** 0.5)
+                    state["mean"] = torch.zeros_like(weight)
+                mean = state["mean"].lerp_(weight.grad, 1 - momentum)
+                update = weight.grad.lerp(mean, momentum) if group["nesterov"] else mean
+                rows, columns = weight.shape[-2:]
+                update = orthogonalise(update.view(-1, rows, columns)).view_as(weight)
+                weight.mul_(1 - lr * group["weight_decay"])
+                weight.add_(update, alpha=-lr * max(1, rows / columns) ** 0.5)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from pipeline.nets import Net
 from pipeline.params import AdamWParams, InitParams, LionParams, MuonParams, RecipeParams
 from train.lion import Lion
-from train.muon import StackedMuon
+from train.muon import Muon
 
 
 @torch.no_grad()
@@ -32,20 +32,17 @@ def initialise(net: Net, params: InitParams, generator: torch.Generator) -> None
             weight.normal_(0, gain / weight.shape[1] ** 0.5, generator=generator)
 
 
-def make_optimizers(
-    groups: Mapping[str, Sequence[nn.Parameter]], recipe: RecipeParams, stacked: bool
-) -> list[Optimizer]:
+def make_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], recipe: RecipeParams) -> list[Optimizer]:
     """One optimiser a group that has weights; its learning rate is the recipe's, which the schedule multiplies.
 
-    `stacked` says whether the weights are stacks over nets. For AdamW and Lion, which act number by number, it is all
-    the same.
+    The weights are those of one net, or stacks over nets: AdamW and Lion act number by number, Muon matrix by matrix.
     """
     chosen = {
         "matrices": recipe.optimizer,
         "embeddings": recipe.embeddings or recipe.optimizer,
         "readout": recipe.readout or recipe.optimizer,
     }
-    return [_make(weights, chosen[name], stacked) for name, weights in groups.items() if weights]
+    return [_make(weights, chosen[name]) for name, weights in groups.items() if weights]
 
 
 def decays(recipe: RecipeParams) -> bool:
@@ -54,14 +51,14 @@ def decays(recipe: RecipeParams) -> bool:
     return any(params is not None and params.weight_decay > 0 for params in optimizers)
 
 
-def _make(weights: Sequence[nn.Parameter], params: AdamWParams | MuonParams | LionParams, stacked: bool) -> Optimizer:
+def _make(weights: Sequence[nn.Parameter], params: AdamWParams | MuonParams | LionParams) -> Optimizer:
     match params:
         case AdamWParams():
             return AdamW(weights, lr=params.lr, betas=params.betas, weight_decay=params.weight_decay)
         case LionParams():
             return Lion(weights, lr=params.lr, betas=params.betas, weight_decay=params.weight_decay)
         case MuonParams():
-            return (StackedMuon if stacked else Muon)(
+            return Muon(
                 weights,
                 lr=params.lr,
                 weight_decay=params.weight_decay,

@@ -1,7 +1,8 @@
 """The resumable state of an unfinished run: one directory per configuration, one file per finished cycle.
 
 It lives outside the declared outputs, because DVC deletes those before a run, and it is named by a hash of all that
-decides the bytes: the resolved configuration, this code, torch's version, the device and the thread count.
+decides the bytes: the resolved configuration, this code, torch's version, the device and the processor's
+instruction set.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class ResumableState:
     """Latest finished cycle of one configuration on one machine."""
 
     def __init__(self, config: RunConfig | StreamRunConfig, device: torch.device, root: Path) -> None:
-        machine = f"{torch.__version__} {device} {torch.get_num_threads()}"
+        machine = f"{torch.__version__} {device} {torch.backends.cpu.get_cpu_capability()}"
         self.directory = root / f"{config.key}-{config.digest(source_digest(), machine)[:16]}"
 
     @contextmanager

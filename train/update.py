@@ -28,7 +28,7 @@ class Update:
     def __init__(self, groups: Mapping[str, Sequence[nn.Parameter]], recipe: RecipeParams, stacked: bool) -> None:
         self.recipe = recipe
         self.weights = [weight for weights in groups.values() for weight in weights]
-        self.optimizers = make_optimizers(groups, recipe, stacked)
+        self.optimizers = make_optimizers(groups, recipe)
         self.rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
         self.decays = decays(recipe)
         self.transform = _transform(recipe)

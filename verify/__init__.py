@@ -1,5 +1,8 @@
 """Exact nets, extracted programs, claims and their proofs. Imports no torch."""
 
+import pipeline  # noqa: F401 (first: it holds numpy to one instruction set)
+
+# isort: split
 from verify.certificate import Certificate
 from verify.chain import overall
 from verify.claims import Claim, Counterexample, Proved, Refuted, Subject, Unknown, Verdict

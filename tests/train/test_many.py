@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torch.optim import Muon
 
 from pipeline.nets import (
     DeepTransformerConfig,
@@ -22,7 +21,6 @@ from pipeline.tasks import ModularTask
 from train.divergence import Diverged
 from train.loop import Budget, fit
 from train.many import Fitted, fit_many
-from train.muon import StackedMuon
 
 RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 TASK = ModularTask(7)
@@ -37,8 +35,8 @@ SEEDS = (0, 3, 4)
 BUDGET = Budget(steps=12, cycle_steps=4, evaluate_every=4)
 TOLERANCE = 2e-4
 """Of every number in 12 steps, relative."""
-MUON_TOLERANCE, MUON_STEPS = 2e-2, 4
-"""Muon rounds to bfloat16, 1 in 256, where a last bit of float32 can decide; then high rates drive nets apart."""
+MUON_TOLERANCE = 1e-2
+"""The same under Muon, which gives directions with hardly any gradient, and so those of rounding, a full step."""
 
 
 def together(config: NetConfig, recipe: RecipeParams, at_once: int | None = None) -> list[Fitted]:
@@ -47,12 +45,12 @@ def together(config: NetConfig, recipe: RecipeParams, at_once: int | None = None
 
 def agree(config: NetConfig, recipe: RecipeParams, many: list[Fitted], batch_size: int | None = None) -> None:
     muon = recipe.optimizer.kind == "muon"
-    tolerance, compared = (MUON_TOLERANCE, MUON_STEPS) if muon else (TOLERANCE, 12)
+    tolerance = MUON_TOLERANCE if muon else TOLERANCE
     for fitted in many:
         net = build_net(config)
         alone = fit(net, TASK, recipe, BUDGET, fitted.seed, train_fraction=0.5, batch_size=batch_size)
         assert len(fitted.history) == len(alone) == 12
-        for own, row in zip(fitted.history[:compared], alone[:compared], strict=True):
+        for own, row in zip(fitted.history, alone, strict=True):
             assert {key: own[key] for key in ("step", "cycle", "lr")} == {k: row[k] for k in ("step", "cycle", "lr")}
             for key in set(own) - {"step", "cycle", "lr"}:
                 assert own[key] == (None if row[key] is None else pytest.approx(row[key], rel=tolerance, abs=1e-6)), key
@@ -124,20 +122,3 @@ def test_stop_when_sees_the_accuracies_and_ends_it() -> None:
     )
     assert seen == [(4, 3), (8, 3)]
     assert all(len(fitted.history) == 8 for fitted in many)
-
-
-@pytest.mark.parametrize("shape", [(5, 9), (9, 5)])
-@pytest.mark.parametrize("nesterov", [True, False])
-def test_stacked_muon_is_torch_muon(shape: tuple[int, int], nesterov: bool) -> None:
-    generator = torch.Generator().manual_seed(0)
-    stack = nn.Parameter(torch.randn(3, *shape, generator=generator))
-    alone = [nn.Parameter(matrix.detach().clone()) for matrix in stack]
-    ours = StackedMuon([stack], lr=0.1, weight_decay=0.2, momentum=0.8, nesterov=nesterov)
-    theirs = Muon(alone, lr=0.1, weight_decay=0.2, momentum=0.8, nesterov=nesterov)
-    for _ in range(4):
-        stack.grad = torch.randn(stack.shape, generator=generator)
-        for matrix, gradient in zip(alone, stack.grad, strict=True):
-            matrix.grad = gradient.clone()
-        ours.step()
-        theirs.step()
-    assert torch.allclose(stack, torch.stack(list(alone)), atol=1e-3)

@@ -38,7 +38,7 @@ def test_every_recipe_trains_every_parameter_once() -> None:
     for recipe in RECIPES.values():
         trained = [
             w
-            for o in make_optimizers(net.parameter_groups(), recipe, stacked=False)
+            for o in make_optimizers(net.parameter_groups(), recipe)
             for group in o.param_groups
             for w in group["params"]
         ]
