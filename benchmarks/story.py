@@ -1,42 +1,50 @@
-"""python -m benchmarks.story: does the same story come out for other seeds and other primes?
+"""python -m benchmarks.story: does the same story come out for other seeds, other primes and other processors?
 
-For every seed and recipe the whole chain is run: train, analyse, compress, extract, prove. The story holds for a seed
-when the catapult run ends in `algorithm` and is proved, with 0 wrong answers, and the standard run ends in
-`memorising` and is refuted.
+A pair is the two default nets, catapult and standard, on the data and initial weights of one seed. The story holds for
+a pair when the catapult net ends in `algorithm` and is right on every input, and the standard net ends in `memorising`
+and is wrong on some. Two depths:
+
+    label   train, label the phases, and evaluate the last net on every input in exact arithmetic (verify.verdicts)
+    chain   train, analyse, compress, extract and prove; here Proved stands for right, and Refuted for wrong
+
+Every net is printed when it is done, as many at a time as --jobs. Exit status 1 where the story does not hold for all.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import multiprocessing
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.ladder import compress_run
-from interp.analyse import analyse_run
+from benchmarks.emulation import EMULATIONS, emulate
 from pipeline.errors import BAD_INPUT, UserError
-from pipeline.files import snapshot_paths
 from pipeline.params import PipelineParams, load_params
-from train.loop import train_run
-from verify.run import Nets, verify_run
 
-EXPECTED = {"catapult": ("algorithm", "Proved"), "standard": ("memorising", "Refuted")}
+EXPECTED = {"catapult": ("algorithm", "right"), "standard": ("memorising", "wrong")}
+VERDICTS = {"Proved": "right", "Refuted": "wrong", "Unknown": "open"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one run."""
+    """What came of one net. `wrong` and `open` count inputs; `verdict` is right, wrong or open."""
 
+    p: int
     seed: int
     recipe: str
     test_accuracy: float
     transition: int | None
     phase: str
-    parameters: int
-    compression: float
+    parameters: int | None
     wrong: int
+    open: int
     verdict: str
 
     @property
@@ -45,18 +53,60 @@ class Outcome:
 
     def __str__(self) -> str:
         transition = "none" if self.transition is None else str(self.transition)
+        parameters = "" if self.parameters is None else f"{self.parameters:,}"
         return (
-            f"{self.seed:>4}  {self.recipe:<8}  {self.test_accuracy:>8.2%}  {transition:>10}  {self.phase:<17}  "
-            f"{self.parameters:>10,}  {self.compression:>5.1f}x  {self.wrong:>6,}  {self.verdict:<8}"
+            f"{self.p:>4}  {self.seed:>5}  {self.recipe:<8}  {self.test_accuracy:>8.2%}  {transition:>10}  "
+            f"{self.phase:<17}  {self.verdict:<7}  {self.wrong:>6,}  {self.open:>5,}  {parameters:>10}"
             f"  {'' if self.as_expected else 'NOT THE STORY'}"
         ).rstrip()
 
 
-HEADER = "seed  recipe    test acc  transition  phase at the end   parameters  small   wrong  verdict"
+HEADER = "   p   seed  recipe    test acc  transition  phase at the end   verdict   wrong   open  parameters"
 
 
-def run_one(params: PipelineParams, recipe: str, root: Path) -> Outcome:
-    """The whole chain for one recipe."""
+def run_label(params: PipelineParams, recipe: str, root: Path) -> Outcome:
+    """Train, label, and evaluate on every input."""
+    import torch
+
+    from interp.fourier import key_frequencies
+    from interp.phases import find_phases
+    from interp.progress_measures import measure_evaluation, spectra_of
+    from interp.snapshots import evaluate_snapshot
+    from train.loop import train_run
+    from verify.verdicts import verdict_of
+
+    config = params.run_config(recipe)
+    run = train_run(config, root / config.key, root / "state")
+    train = torch.from_numpy(run.split()[0])
+    power = params.interp.key_power
+    keys = key_frequencies(spectra_of(evaluate_snapshot(run, run.snapshots[-1])[1]).logits, power)
+    series = [
+        measure_evaluation(evaluate_snapshot(run, path)[1], train, keys, key_power=power) for path in run.snapshots
+    ]
+    phases = find_phases(series, config.task.p, params.interp.thresholds)
+    found = verdict_of(run.snapshots[-1])
+    return Outcome(
+        p=config.task.p,
+        seed=config.train.seed,
+        recipe=recipe,
+        test_accuracy=series[-1].test_accuracy,
+        transition=phases.transition,
+        phase=phases.final,
+        parameters=None,
+        wrong=found.wrong,
+        open=found.open,
+        verdict=found.status,
+    )
+
+
+def run_chain(params: PipelineParams, recipe: str, root: Path) -> Outcome:
+    """The whole chain for one recipe; `wrong` are the answers of the last rung."""
+    from compress.ladder import compress_run
+    from interp.analyse import analyse_run
+    from pipeline.files import snapshot_paths
+    from train.loop import train_run
+    from verify.run import Nets, verify_run
+
     config = params.run_config(recipe)
     run, analysis, compressed = (root / name / config.key for name in ("runs", "analysis", "compressed"))
     train_run(config, run, root / "state")
@@ -69,18 +119,21 @@ def run_one(params: PipelineParams, recipe: str, root: Path) -> Outcome:
         integer=compressed / "student.safetensors",
     )
     summary = verify_run(nets, root / "proofs" / config.key, params.verify.timeout)
-    last = json.loads((analysis / "phases.json").read_text())
     return Outcome(
+        p=config.task.p,
         seed=config.train.seed,
         recipe=recipe,
         test_accuracy=phases.measures[-1].test_accuracy,
         transition=phases.transition_cycle,
-        phase=last["final_phase"],
+        phase=phases.phases.final,
         parameters=ladder.rungs[-1].parameters,
-        compression=ladder.compression,
         wrong=ladder.rungs[-1].wrong,
-        verdict=type(summary.verdict).__name__,
+        open=0,
+        verdict=VERDICTS[type(summary.verdict).__name__],
     )
+
+
+DEPTHS = {"label": run_label, "chain": run_chain}
 
 
 def with_task(params: PipelineParams, seed: int, p: int, operation: str) -> PipelineParams:
@@ -91,26 +144,52 @@ def with_task(params: PipelineParams, seed: int, p: int, operation: str) -> Pipe
     return PipelineParams.model_validate_json(json.dumps(values))
 
 
+def one(depth: str, recipe: str, seed: int, p: int, operation: str) -> Outcome:
+    """One net, in a process of its own, without its progress lines; nothing is kept."""
+    with tempfile.TemporaryDirectory() as directory, redirect_stderr(io.StringIO()):
+        return DEPTHS[depth](with_task(load_params(), seed, p, operation), recipe, Path(directory))
+
+
+def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
+    """Every net, as soon as it is done."""
+    emulate(options.kernels)
+    with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        seeds = range(options.first, options.first + options.seeds)
+        waiting = [
+            pool.submit(one, options.depth, recipe, seed, p, options.operation)
+            for p in options.p
+            for seed in seeds
+            for recipe in EXPECTED
+        ]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.story", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=10, help="how many seeds, from --first (default: 10)")
     parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
-    parser.add_argument("--p", type=int, default=113, help="modulus, a prime (default: 113)")
+    parser.add_argument("--p", type=int, nargs="+", default=[113], help="moduli, primes (default: 113)")
     parser.add_argument("--operation", default="addition", choices=("addition", "subtraction"))
+    parser.add_argument("--depth", default="label", choices=DEPTHS, help="how far each net is taken (default: label)")
+    parser.add_argument("--kernels", default="same", choices=EMULATIONS, help="see benchmarks/emulation.py")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default: 2)")
     options = parser.parse_args()
-    params = load_params()
-    print(f"(a {'+' if options.operation == 'addition' else '-'} b) mod {options.p}\n{HEADER}", flush=True)
-    held = 0
-    for seed in range(options.first, options.first + options.seeds):
-        chosen = with_task(params, seed, options.p, options.operation)
-        with tempfile.TemporaryDirectory() as directory:
-            outcomes = [run_one(chosen, recipe, Path(directory)) for recipe in EXPECTED]
-        held += all(outcome.as_expected for outcome in outcomes)
-        print("\n".join(map(str, outcomes)), flush=True)
-    print(f"the story holds for {held} of {options.seeds} seeds")
-    return 0
+    if min(options.seeds, options.jobs) < 1:
+        raise UserError(f"--seeds = {options.seeds}, --jobs = {options.jobs}: give whole numbers, 1 or more")
+    for p in options.p:
+        with_task(load_params(), options.first, p, options.operation)
+    print(f"{options.operation}, depth {options.depth}, kernels {options.kernels}\n{HEADER}", flush=True)
+    pairs: dict[tuple[int, int], list[bool]] = {}
+    for outcome in outcomes(options):
+        print(outcome, flush=True)
+        pairs.setdefault((outcome.p, outcome.seed), []).append(outcome.as_expected)
+    held = sum(map(all, pairs.values()))
+    failed = ", ".join(f"p {p} seed {seed}" for (p, seed), good in sorted(pairs.items()) if not all(good))
+    print(f"the story holds for {held} of {len(pairs)} pairs{f'; not for {failed}' if failed else ''}")
+    return 0 if held == len(pairs) else 1
 
 
 if __name__ == "__main__":

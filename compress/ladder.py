@@ -21,10 +21,10 @@ from compress.student import Student, save_student, unique_argmax
 from compress.teacher import Teacher, key_frequencies, observe
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, only_replaces, to_json, write_atomically
+from pipeline.kernels import settle
 from pipeline.params import CompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
-from pipeline.threads import one_thread
 
 LADDER_SCHEMA = "catapult-ladder-1"
 
@@ -90,26 +90,26 @@ def compress_net(
     """
     net, task = snapshot.net, snapshot.task
     train, held_out = snapshot.split()
-    with one_thread():
-        rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
-        say(_line(rungs[-1]))
-        pruned = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion)
-        note = f"{len(pruned.heads)} heads, {len(pruned.neurons)} neurons"
-        rungs.append(_rung("pruned", pruned.net, task, note))
-        say(_line(rungs[-1]))
-        teacher = observe(pruned.net, task, held_out)
-        distilled, integer = _closing_student(teacher, params, say)
-        student = distilled.student()
-        found = measure_closing(integer, task.answers())
-        waves = ", ".join(map(str, distilled.frequencies))
-        note = f"{student.left.shape[1]} units, frequencies {waves}"
-        rungs.append(_student_rung("student", student, note if distilled.explained else f"{note}; net not explained"))
-        say(_line(rungs[-1]))
-        note = f"{params.table_bits}-bit tables, {params.mix_bits}-bit mix"
-        rungs.append(_student_rung("integer student", integer, note))
-        say(_line(rungs[-1]))
-        say(f"{rungs[0].parameters / rungs[-1].parameters:.0f} times fewer parameters, closing ratio {found.ratio:.2f}")
-        disagreements = int((integer.answers() != observe(net, task, held_out).answers).sum())
+    settle()
+    rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
+    say(_line(rungs[-1]))
+    pruned = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion)
+    note = f"{len(pruned.heads)} heads, {len(pruned.neurons)} neurons"
+    rungs.append(_rung("pruned", pruned.net, task, note))
+    say(_line(rungs[-1]))
+    teacher = observe(pruned.net, task, held_out)
+    distilled, integer = _closing_student(teacher, params, say)
+    student = distilled.student()
+    found = measure_closing(integer, task.answers())
+    waves = ", ".join(map(str, distilled.frequencies))
+    note = f"{student.left.shape[1]} units, frequencies {waves}"
+    rungs.append(_student_rung("student", student, note if distilled.explained else f"{note}; net not explained"))
+    say(_line(rungs[-1]))
+    note = f"{params.table_bits}-bit tables, {params.mix_bits}-bit mix"
+    rungs.append(_student_rung("integer student", integer, note))
+    say(_line(rungs[-1]))
+    say(f"{rungs[0].parameters / rungs[-1].parameters:.0f} times fewer parameters, closing ratio {found.ratio:.2f}")
+    disagreements = int((integer.answers() != observe(net, task, held_out).answers).sum())
     ladder = Ladder(tuple(rungs), distilled.frequencies, found, distilled.explained, distilled.outliers, disagreements)
     return Compressed(ladder, snapshot.with_net(pruned.net), student, integer)
 

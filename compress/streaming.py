@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from compress.crowd import Crowd, Grid, Lessons
+from pipeline.kernels import settle
 from pipeline.nets.recurrent import Recurrent
 from pipeline.stream_params import StreamCompressParams
 from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
@@ -44,6 +45,7 @@ class Point:
 
 def frontier(machine: Machine, params: StreamCompressParams, say: Callable[[str], None]) -> list[Point]:
     """For each number of hidden units the students with the fewest bits, from many units to few; may be empty."""
+    settle()
     generator = torch.Generator().manual_seed(params.seed)
     lessons = Lessons.of(machine)
     crowd = Crowd.random(lessons, params.first_hidden, params.students, generator)

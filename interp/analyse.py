@@ -23,6 +23,7 @@ from interp.progress_measures import Measures, Spectra, spectra_of
 from interp.similarity import similarity, similarity_floor
 from interp.snapshots import Moment, evaluate_snapshot, examine
 from pipeline.files import fresh_directory, only_replaces, to_json
+from pipeline.kernels import settle
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
 from pipeline.runs import Run
@@ -70,6 +71,7 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
     params = params or InterpParams()
     run = Run.open(run_dir)
     only_replaces(out_dir, WRITTEN)
+    settle()
     first, last = (evaluate_snapshot(run, path)[1] for path in (run.snapshots[0], run.snapshots[-1]))
     last_spectra = spectra_of(last)
     keys = key_frequencies(last_spectra.logits, params.key_power)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from pipeline.kernels import settle
 from pipeline.nets.recurrent import Recurrent
 from pipeline.tasks.machine import Machine, explore
 from pipeline.tasks.streaming import LARGEST_MACHINE, StreamTask
@@ -52,6 +53,7 @@ class Closure:
 
 def find_automaton(net: Recurrent, task: StreamTask, seed: int = 0) -> Automaton:
     """The transducer at the widest gap that gives one, compared with the task's."""
+    settle()
     rng = np.random.default_rng([seed, 3])
     drawn = np.concatenate([draw(STREAMS, LENGTH, rng) for draw in (task.random, task.hard)])
     streams = torch.from_numpy(drawn)

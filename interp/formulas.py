@@ -94,7 +94,9 @@ def shares(found: Profile) -> Shares:
 
     def share(*of_d: Tensor) -> float:
         basis, target = torch.stack(of_d, dim=-1).transpose(0, 1), amplitude.T[..., None]
-        fitted = basis @ torch.linalg.lstsq(basis, target).solution
+        directions, sizes, _ = torch.linalg.svd(basis, full_matrices=False)
+        directions = directions * (sizes > 1e-12 * sizes[..., :1])[..., None, :]
+        fitted = directions @ (directions.mT @ target)  # the projection of the target on the basis
         return float(fitted.square().sum()) / (2 * n * whole)
 
     bow = angle.cos().abs()

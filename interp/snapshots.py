@@ -30,12 +30,12 @@ from interp.graph import Graph
 from interp.llc import LearningCoefficient, Sampler, learning_coefficient
 from interp.progress_measures import Measures, measure_evaluation
 from pipeline.errors import UserError
+from pipeline.kernels import settle
 from pipeline.nets import Net
 from pipeline.params import InterpParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot
 from pipeline.tasks import ModularTask
-from pipeline.threads import one_thread
 
 ATTRIBUTED = 256
 """Pairs on which the circuits that are compared between snapshots are scored."""
@@ -66,6 +66,7 @@ def examine(
 
     `frequencies` are the key frequencies of the measures.
     """
+    settle()
     train = torch.from_numpy(run.split()[0])
     counts = draws(len(run.task.pairs()), params.replicates)
 
@@ -75,7 +76,7 @@ def examine(
 
     found = []
     last = load_snapshot(run.snapshots[-1], Net).net
-    with one_thread(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         circuit = pool.submit(circuit_of_net, last, run.task, params.faithfulness, train)
         for moment in pool.map(one, run.snapshots):
             found.append(moment)

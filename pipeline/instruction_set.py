@@ -1,9 +1,10 @@
 """One instruction set for every numeric library: the same run has the same bytes on every processor that has it.
 
-torch, MKL, oneDNN, OpenBLAS and numpy each choose kernels by the processor that they find. Two kernels sum in another
+torch, oneDNN, OpenBLAS and numpy each choose kernels by the processor that they find. Two kernels sum in another
 order, and training makes the last bit of a sum into another net. So all of them are held to x86-64-v3 (AVX2 and FMA:
 Intel since 2013, AMD since 2017), whatever more the processor has. That is done by environment variables, which each
-library reads when it is loaded: importing any package of this project, before numpy and torch, is enough.
+library reads when it is loaded: importing any package of this project, before numpy, is enough. What torch takes
+from MKL, which has no such variable that holds for all vendors, `pipeline.kernels` replaces.
 
 `CATAPULT_KERNELS=native` leaves the choice to the libraries, and to variables that are set from outside. On other
 processors, on a GPU, and with other versions of the libraries than constraints.txt names, results are those of a run
@@ -24,11 +25,12 @@ NEEDED = frozenset({"avx2", "fma", "bmi1", "bmi2", "f16c", "movbe", "abm"})
 """What the kernel calls the extensions of x86-64-v3."""
 VARIABLES = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels
-    "MKL_CBWR": "AVX2,STRICT",  # torch's matrix products; strict: whatever the number of threads
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # torch's convolutions and bfloat16 products
-    "OPENBLAS_CORETYPE": "Haswell",  # numpy's matrix products
+    "OPENBLAS_CORETYPE": "Haswell",  # numpy's matrix products, and so ours (pipeline.kernels)
+    "OPENBLAS_NUM_THREADS": "1",  # several threads split a product in another way than one
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # numpy's own loops
 }
+_held = False
 
 
 def has_instruction_set(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
@@ -50,4 +52,11 @@ def hold() -> None:
         print(f"{SWITCH} = {wanted!r}: give same (the same bytes on every processor) or native", file=sys.stderr)
         raise SystemExit(BAD_INPUT)
     if wanted == "same" and has_instruction_set():
+        global _held
+        _held = "numpy" not in sys.modules or all(os.environ.get(key) == value for key, value in VARIABLES.items())
         os.environ.update(VARIABLES)
+
+
+def is_held() -> bool:
+    """Whether the libraries of this process were told in time."""
+    return _held

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
+from pipeline.kernels import settle
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's mallopt(3)."""
 KEPT = 1 << 30
@@ -16,16 +18,12 @@ KEPT = 1 << 30
 
 
 def prepare() -> None:
-    """Deterministic algorithms, one thread, and freed memory stays with the process.
-
-    The number of threads decides how torch splits a sum, and so its last bits: a run takes one, however many there are.
+    """The same kernels everywhere (`pipeline.kernels.settle`), and freed memory stays with the process.
 
     A step allocates and frees the same tensors again and again. glibc returns large blocks to the system each time,
     and every new one is then paged in anew. torch's deterministic mode would also fill each with NaN before use.
     """
-    torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(1)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    settle()
     if sys.platform.startswith("linux"):
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):

@@ -65,9 +65,11 @@ def run(options: argparse.Namespace) -> None:
 
     from interp.circuits import find, save_circuit
     from interp.circuits.snapshot import choose_snapshot
+    from pipeline.kernels import settle
     from pipeline.nets import Net
     from pipeline.runs import Run, load_snapshot
 
+    settle()
     snapshot = load_snapshot(choose_snapshot(Run.open(options.run), options.snapshot), Net)
     found = find(
         snapshot.net,

@@ -23,9 +23,11 @@ def run(options: argparse.Namespace) -> None:
     from interp.evidence_table import algorithm_lines
     from interp.labels import algorithm_criteria, label
     from interp.progress_measures import Measures, measure
+    from pipeline.kernels import settle
     from pipeline.nets import Net
     from pipeline.runs import load_snapshot
 
+    settle()
     snapshot = load_snapshot(options.snapshot, Net)
     train = torch.from_numpy(snapshot.split()[0])
     found = measure(snapshot.net, snapshot.task, train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +22,8 @@ def without_read_out_bias(
     cannot be, and is a UserError.
     """
     weight, name = state["unembed.weight"], "norm.bias" if norm else f"blocks.{n_layers - 1}.w_out.bias"
-    x = torch.linalg.lstsq(weight.double(), bias.double()[:, None], driver="gelsd").solution[:, 0].float()
+    solution = np.linalg.lstsq(weight.double().numpy(), bias.double().numpy(), rcond=None)[0]
+    x = torch.from_numpy(solution).float()
     miss = float((weight @ x - bias).abs().max() / bias.abs().max())
     if miss <= TOLERANCE:
         return {**state, name: state[name] + x}, f"unembed.b_U moved into {name}"
