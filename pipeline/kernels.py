@@ -15,7 +15,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -84,7 +84,8 @@ def _matrix(x: Tensor) -> NDArray[Any]:
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
     """The product of matrices, of two stacks of them, of a matrix and a vector, or of two vectors."""
-    return torch.from_numpy(np.asarray(np.matmul(_matrix(left), _matrix(right)))).to(left.dtype)
+    with np.errstate(all="ignore"):  # torch, too, says nothing of what is not finite
+        return torch.from_numpy(np.asarray(np.matmul(_matrix(left), _matrix(right)))).to(left.dtype)
 
 
 def _product_added(added: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
@@ -97,25 +98,29 @@ def _product_added(added: Tensor, left: Tensor, right: Tensor, *, beta: float = 
     return product
 
 
+def _computed(function: np.ufunc, x: Tensor) -> Tensor:
+    with np.errstate(all="ignore"):
+        return torch.from_numpy(np.asarray(function(_array(x))))
+
+
 def _new(function: np.ufunc) -> Callable[[Tensor], Tensor]:
     def kernel(x: Tensor) -> Tensor:
-        whole = not (x.is_floating_point() or x.is_complex())
-        x = x.float() if whole else x
-        return torch.from_numpy(np.asarray(function(_array(x)))).to(x.dtype)
+        x = x if x.is_floating_point() or x.is_complex() else x.float()
+        return _computed(function, x).to(x.dtype)
 
     return kernel
 
 
 def _in_place(function: np.ufunc) -> Callable[[Tensor], Tensor]:
     def kernel(x: Tensor) -> Tensor:
-        return x.copy_(torch.from_numpy(np.asarray(function(_array(x)))))
+        return x.copy_(_computed(function, x))
 
     return kernel
 
 
 def _into(function: np.ufunc) -> Callable[..., Tensor]:
     def kernel(x: Tensor, *, out: Tensor) -> Tensor:
-        return out.resize_(x.shape).copy_(torch.from_numpy(np.asarray(function(_array(x)))))
+        return out.resize_(x.shape).copy_(_computed(function, x))
 
     return kernel
 
@@ -142,7 +147,7 @@ def _svd(
     return torch.from_numpy(left), torch.from_numpy(values), torch.from_numpy(right)
 
 
-def _eigh(a: Tensor, uplo: str = "L", compute_v: bool = True) -> tuple[Tensor, Tensor]:
+def _eigh(a: Tensor, uplo: Literal["L", "U"] = "L", compute_v: bool = True) -> tuple[Tensor, Tensor]:
     if not compute_v:
         return torch.from_numpy(np.linalg.eigvalsh(_array(a), UPLO=uplo)), a.new_empty(0)
     values, vectors = np.linalg.eigh(_array(a), UPLO=uplo)
