@@ -5,7 +5,8 @@ a pair when the catapult net ends in `algorithm` and is right on every input, an
 and is wrong on some. Two depths:
 
     label   train, label the phases, and evaluate the last net on every input in exact arithmetic (verify.verdicts)
-    chain   train, analyse, compress, extract and prove; here Proved stands for right, and Refuted for wrong
+    chain   train, analyse, compress, extract and prove; here Proved stands for right, and Refuted for wrong; at the end
+            the range over the seeds of every number that the docs quote of the default nets
 
 Every net is printed when it is done, as many at a time as --jobs. Exit status 1 where the story does not hold for all.
 """
@@ -18,7 +19,7 @@ import json
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ VERDICTS = {"Proved": "right", "Refuted": "wrong", "Unknown": "open"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one net. `wrong` and `open` count inputs; `verdict` is right, wrong or open."""
+    """What came of one net. `wrong` and `open` count inputs; `verdict` is right, wrong or open; `numbers` by name."""
 
     p: int
     seed: int
@@ -46,6 +47,7 @@ class Outcome:
     wrong: int
     open: int
     verdict: str
+    numbers: tuple[tuple[str, float], ...] = ()
 
     @property
     def as_expected(self) -> bool:
@@ -119,6 +121,23 @@ def run_chain(params: PipelineParams, recipe: str, root: Path) -> Outcome:
         integer=compressed / "student.safetensors",
     )
     summary = verify_run(nets, root / "proofs" / config.key, params.verify.timeout)
+    coefficients = [moment.learning_coefficient.value for moment in phases.moments]
+    numbers = {
+        "integers of the student": ladder.rungs[-1].parameters,
+        "times fewer than the net": ladder.compression,
+        "inputs the student has wrong": ladder.rungs[-1].wrong,
+        "key frequencies": len(phases.key_frequencies),
+        "learning coefficient, last": coefficients[-1],
+        "learning coefficient, highest": max(coefficients),
+    }
+    if phases.circuit is not None:
+        numbers["edges of the circuit"] = sum(kept for *_, kept in phases.circuit.edges(data="in_circuit"))
+    for result in summary.results:
+        smallest = result.measured.get("margin_over_bound", {}).get("smallest")
+        if result.claim.kind == "rounding" and smallest is not None:
+            numbers[f"float32: margin over bound, {result.claim['net']}"] = smallest
+        if result.claim.kind == "radius":
+            numbers["radius of the student"] = result.measured["smallest"]
     return Outcome(
         p=config.task.p,
         seed=config.train.seed,
@@ -130,7 +149,18 @@ def run_chain(params: PipelineParams, recipe: str, root: Path) -> Outcome:
         wrong=ladder.rungs[-1].wrong,
         open=0,
         verdict=VERDICTS[type(summary.verdict).__name__],
+        numbers=tuple(numbers.items()),
     )
+
+
+def ranges(found: Sequence[Outcome]) -> Iterator[str]:
+    """A line a recipe, prime and number: the least and the greatest over the seeds."""
+    values: dict[tuple[str, int, str], list[float]] = {}
+    for outcome in found:
+        for name, value in outcome.numbers:
+            values.setdefault((outcome.recipe, outcome.p, name), []).append(value)
+    for (recipe, p, name), own in sorted(values.items()):
+        yield f"{recipe:<8}  {p:>4}  {name:<46}  {min(own):.4g} to {max(own):.4g} (n = {len(own)})"
 
 
 DEPTHS = {"label": run_label, "chain": run_chain}
@@ -183,9 +213,12 @@ def main() -> int:
         with_task(load_params(), options.first, p, options.operation)
     print(f"{options.operation}, depth {options.depth}, kernels {options.kernels}\n{HEADER}", flush=True)
     pairs: dict[tuple[int, int], list[bool]] = {}
+    found: list[Outcome] = []
     for outcome in outcomes(options):
         print(outcome, flush=True)
+        found.append(outcome)
         pairs.setdefault((outcome.p, outcome.seed), []).append(outcome.as_expected)
+    print("\n".join(ranges(found)), end="\n" if options.depth == "chain" else "")
     held = sum(map(all, pairs.values()))
     failed = ", ".join(f"p {p} seed {seed}" for (p, seed), good in sorted(pairs.items()) if not all(good))
     print(f"the story holds for {held} of {len(pairs)} pairs{f'; not for {failed}' if failed else ''}")
