@@ -95,6 +95,8 @@ class Rejected(Exception):
 class Coarse(Rejected):
     """Why a claim is left open: bounds or limits of this file do not confirm it, and nothing speaks against it."""
 
+    elsewhere: tuple = ()
+
 
 def need(condition, reason):
     if not condition:
@@ -1240,8 +1242,13 @@ class Pairs:
             said, sides = entry["verdict"]["counterexample"], (claim["left"], claim["right"])
             for net in (self.net(name) for name in sides if name in FORMATS and name not in STUDENTS):
                 net.settle((said["a"], said["b"]))
-            equation = self.counterexample(said, *map(self.answers, sides), *sides)
             wrong, unsure = self.against(claim)
+            got, expected = map(self.answers, sides)
+            try:
+                equation = self.counterexample(said, got, expected, *sides)
+            except Coarse as error:
+                error.elsewhere = tuple(wrong)
+                raise
             return f"{equation}; certainly wrong on {len(wrong)} of {self.p**2} inputs, {len(unsure)} open"
         wrong, unsure = self.against(claim)
         need(not wrong, f"{len(wrong)} inputs speak against it, first a, b = {wrong[:1]}, and {len(unsure)} are open")
@@ -1436,13 +1443,17 @@ ACCEPTED, REJECTED, COARSE, UNCHECKED, OPEN = "accepted", "rejected", "too coars
 
 
 class Finding(NamedTuple):
-    """What the checker comes to on one claim; `missing` are the subjects whose files were not given."""
+    """What the checker comes to on one claim; `missing` are the subjects whose files were not given.
+
+    `elsewhere` are inputs on which a claim certainly fails whose counterexample is not certain.
+    """
 
     said: str
     name: str
     state: str
     how: str
     missing: frozenset = frozenset()
+    elsewhere: tuple = ()
 
     @property
     def stands(self):
@@ -1464,7 +1475,7 @@ def finding(said, name, missing, check):
     try:
         return Finding(said, name, ACCEPTED, check())
     except Coarse as error:
-        return Finding(said, name, COARSE, str(error))
+        return Finding(said, name, COARSE, str(error), elsewhere=error.elsewhere)
     except Rejected as error:
         return Finding(said, name, REJECTED, str(error))
     except Exception as error:

@@ -136,7 +136,7 @@ def test_what_the_checker_rejects_is_not_proved(tmp_path: Path, monkeypatch: pyt
     def reject(*_: object) -> list[str]:
         raise checker.Rejected("on a whim")
 
-    monkeypatch.setattr(checker, "check", reject)
+    monkeypatch.setattr(checker, "judge", reject)
     summary = verify_stream(net, tmp_path / "proof")
     assert summary.exit_code == 2
     assert all(isinstance(result.verdict, Unknown) for result in summary.proof.results)
