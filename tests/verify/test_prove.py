@@ -231,11 +231,13 @@ def test_the_chain_is_printed_with_its_weakest_link(
 ) -> None:
     verify_run(Nets(write_snapshot(tmp_path / "right", 7), integer=student), tmp_path / "right-proof", 60)
     verify_run(Nets(write_snapshot(tmp_path / "wrong", 7, swap=True), integer=student), tmp_path / "wrong-proof", 60)
-    assert main(["chain", str(tmp_path / "right-proof")]) == 0
+    right, wrong = (["--net", str(tmp_path / name), "--net", str(student)] for name in ("right", "wrong"))
+    assert main(["chain", str(tmp_path / "right-proof"), *right]) == 0
     said = capsys.readouterr().out.splitlines()
     assert any(line.startswith("integer student equals program ") and "Proved" in line for line in said)
+    assert any(line.startswith("formulas ") and "of these files" in line for line in said)
     assert "trained net is unchanged under rounding: Proved" in said[-2]
-    assert main(["chain", str(tmp_path / "wrong-proof" / "certificate.json")]) == 1
+    assert main(["chain", str(tmp_path / "wrong-proof" / "certificate.json"), *wrong]) == 1
     said = capsys.readouterr().out.splitlines()
     assert "weakest link" in said[-2]
     assert "Refuted" in said[-2]

@@ -188,7 +188,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     net = write_net(tmp_path / "net.safetensors", adder(3), ADDITION)
     assert main(["stream", str(net), "--out", str(tmp_path / "proof")]) == 0
     assert "verdict: Proved (task = machine = net, in exact arithmetic and in float32)" in capsys.readouterr().out
-    assert main(["chain", str(tmp_path / "proof")]) == 0
+    assert main(["chain", str(tmp_path / "proof"), "--net", str(net)]) == 0
     assert "float32 net equals machine" in capsys.readouterr().out
     assert main(["stream", str(tmp_path / "none")]) == 64
     assert capsys.readouterr().err.count("\n") == 1
