@@ -54,7 +54,7 @@ def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
         return Rechecked(_aligned([("verdict", f"{UNCHECKED}: the checker rejects the certificate: {error}")]), 2)
     rows = [(one.name, _claim(one, entry)) for one, entry in zip(judged.claims, certificate["claims"], strict=True)]
     rows += [(one.name, f"{one.state}: {one.how}") for one in judged.beside]
-    doubts = [f"the checker does not confirm it: {judged.refusal}"] if judged.refusal else []
+    doubts = [f"not confirmed: {one.name}: {one.how}" for one in judged.findings if not one.stands]
     if missing:
         doubts.append(f"not found: {', '.join(missing)}")
     if judged.on_trust and not _own_reference(certificate):
