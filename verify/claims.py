@@ -168,6 +168,8 @@ class Refuted(_NotBool):
     counterexample: Counterexample | StreamCounterexample
     counted: str = field(default="", compare=False)
     """On how many inputs it fails, and how many are open; for readers."""
+    in_float32: bool = field(default=False, compare=False)
+    """Whether every float32 evaluation fails on that input, too."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"counterexample": self.counterexample.to_dict(), "verdict": "Refuted"}

@@ -81,7 +81,7 @@ def refuted(left: Answers, right: Answers, at: Sequence[tuple[int, int]] = ()) -
     expected, got = (_answer(int(side.table[a, b])) for side in (right, left))
     by = None if right.subject is Subject.ARITHMETIC else f"the {right.subject.value}"
     found = Counterexample(a, b, len(left.table), left.sign, expected, got, f"the {left.subject.value}", by)
-    return Refuted(found, counted)
+    return Refuted(found, counted, bool(left.robust[a, b] and right.robust[a, b]))
 
 
 def agree(left: Answers, right: Answers) -> Result:

@@ -105,6 +105,62 @@ def test_inputs_are_settled_alone_where_all_together_do_not_close(
     assert not check(data)[1]
 
 
+def test_answers_are_settled_alone_where_one_bound_for_all_is_too_coarse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for float32, so in exact arithmetic: one wide input does not cost the others their answers."""
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    data = write(tmp_path / "net.safetensors", shape, tensors).read_bytes()
+    near, together = evaluation(data), Errors.leads
+
+    def useless(self: Errors, top: int | None = None, others: Any = ()) -> list[int]:
+        if top is None:
+            raise checker.Coarse("too many at once")
+        return together(self, top, others)
+
+    monkeypatch.setattr(Errors, "leads", useless)
+    alone = evaluation(data)
+    assert (alone.answers, alone.open) == (near.answers, {})
+    alone.unchanged()
+    monkeypatch.setattr(checker, "MOST_CLOSE", 3)
+    few = evaluation(data)
+    assert len(few.open) == P * P - 3
+    assert all((a, b) in few.open or few.answers[a][b] == near.answers[a][b] for a in range(P) for b in range(P))
+    few.settle((4, 4))
+    assert few.answers[4][4] == near.answers[4][4]
+    with pytest.raises(checker.Coarse, match="no answer is certain on 21 inputs"):
+        few.unchanged()
+
+
+def test_a_lead_below_the_bound_of_all_and_above_its_own(tmp_path: Path) -> None:
+    """A wide symbol makes the bound of all inputs large; a lead between that and the input's own is certain."""
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    tensors["embed.weight"][3] *= 200.0
+    data = write(tmp_path / "net.safetensors", shape, tensors).read_bytes()
+    found = evaluation(data)
+    (shared,) = bounds(found.forward, False)
+    between = [pair for pair, lead in found.leads.items() if lead <= shared and pair not in found.open]
+    assert between
+    for pair in between:
+        exact = [float(v.mid()) for v in exact_logits(shape, tensors, *pair)]
+        assert found.answers[pair[0]][pair[1]] == max(range(P), key=exact.__getitem__)
+        assert found.lost[False][pair] < shared
+
+
+@pytest.mark.parametrize("scale", [300.0, 2.0**10, 2.0**20])
+def test_an_input_beyond_the_limits_is_open_alone(scale: float, tmp_path: Path) -> None:
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    near = evaluation(write(tmp_path / "net.safetensors", shape, tensors).read_bytes())
+    tensors["embed.weight"][3] *= scale
+    found = evaluation(write(tmp_path / "net.safetensors", shape, tensors).read_bytes())
+    assert set(found.open) <= {(a, b) for a in range(P) for b in range(P) if 3 in (a, b)}
+    assert found.open
+    assert all("beyond 2^" in why or "integers lose" in why for why in found.open.values())
+    for a, b in ((a, b) for a in range(P) for b in range(P)):
+        assert (found.answers[a][b] == UNSURE) == ((a, b) in found.open)
+        assert 3 in (a, b) or found.answers[a][b] == near.answers[a][b]
+
+
 def test_packed_products_are_the_plain_ones_rounded_down() -> None:
     rng = random.Random(0)
     rows = [[rng.randrange(-ONE, ONE) for _ in range(7)] for _ in range(5)]
