@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,21 @@ MOST_FILES = 20_000
 
 @dataclass(frozen=True)
 class Rechecked:
-    """Lines to print, and the exit status: 0 Proved, 1 Refuted, 2 Unknown, not checked, or not accepted."""
+    """Lines to print, why the verdict does not stand (empty where it does), and the exit status.
+
+    The status is 0 for Proved, 1 for Refuted, 2 for Unknown and for what is not checked or not accepted.
+    """
 
     lines: tuple[str, ...]
+    doubts: tuple[str, ...]
     status: int
 
 
-def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
-    """Of a proof's directory, or its certificate.json; `given` are files that need not be looked for.
+def recheck(proof: Path | str, given: Sequence[Path] = (), formulas: bool = True) -> Rechecked:
+    """Of a proof's directory, or its certificate.json; `given` are files that it must name, and others are looked for.
 
-    Raises UserError where there is no certificate to speak of.
+    Without `formulas` they are not made again. Raises UserError where there is no certificate to speak of, or where it
+    does not name a file that is given.
     """
     path = Path(proof)
     path = path / "certificate.json" if path.is_dir() else path
@@ -46,12 +51,11 @@ def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
     found = find(hashes, path, given)
     missing = sorted(set(hashes) - set(found))
     if not found:
-        rows = [("verdict", f"{UNCHECKED}: none of the files is here that the certificate names: {', '.join(missing)}")]
-        return Rechecked(_aligned(rows), 2)
+        return _refused(f"none of the files is here that the certificate names: {', '.join(missing)}")
     try:
         judged = checker.judge(path, list(dict.fromkeys(found.values())))
     except checker.Rejected as error:
-        return Rechecked(_aligned([("verdict", f"{UNCHECKED}: the checker rejects the certificate: {error}")]), 2)
+        return _refused(f"the checker rejects the certificate: {error}")
     rows = [(one.name, _claim(one, entry)) for one, entry in zip(judged.claims, certificate["claims"], strict=True)]
     rows += [(one.name, f"{one.state}: {one.how}") for one in judged.beside]
     doubts = [f"not confirmed: {one.name}: {one.how}" for one in judged.findings if not one.stands]
@@ -59,15 +63,20 @@ def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
         doubts.append(f"not found: {', '.join(missing)}")
     if judged.on_trust and not _own_reference(certificate):
         doubts.append("the reference machine is not the task's own")
-    if formulas := listed(certificate):
+    if formulas and (known := listed(certificate)):
         others = not_made_again(certificate, found)
-        same = f"{len(formulas) - len(others)} of {len(formulas)} are those that the prover makes of these files"
+        same = f"{len(known) - len(others)} of {len(known)} are those that the prover makes of these files"
         rows.append(("formulas", f"{same}; what the solver said of them is as the certificate has it"))
         doubts += [f"not made again: {', '.join(others)}"] if others else []
     rows += [("weakest link", _weakest(judged, certificate))]
     said = certificate["verdict"]["verdict"]
     rows += [("verdict", f"{UNCHECKED}: {'; '.join(doubts)}" if doubts else _said(certificate["verdict"]))]
-    return Rechecked(_aligned(rows), 2 if doubts else ("Proved", "Refuted", "Unknown").index(said))
+    lines, plain = _aligned(rows), tuple(map(checker.plain, doubts))
+    return Rechecked(lines, plain, 2 if doubts else ("Proved", "Refuted", "Unknown").index(said))
+
+
+def _refused(doubt: str) -> Rechecked:
+    return Rechecked(_aligned([("verdict", f"{UNCHECKED}: {doubt}")]), (checker.plain(doubt),), 2)
 
 
 def find(hashes: dict[str, str], certificate: Path, given: Sequence[Path]) -> dict[str, Path]:
@@ -75,19 +84,26 @@ def find(hashes: dict[str, str], certificate: Path, given: Sequence[Path]) -> di
     wanted, found = dict[str, list[str]](), dict[str, Path]()
     for subject, digest in hashes.items():
         wanted.setdefault(digest, []).append(subject)
-    for path, _ in zip(chain(given, _candidates(certificate)), range(MOST_FILES), strict=False):
+    for path in given:
+        digest = _digest(path)
+        if digest is None:
+            raise UserError(f"{path} = unreadable, or too large: give a net or a program")
+        if digest not in wanted:
+            raise UserError(f"{path}: the certificate names no file of its hash, {digest}")
+        found |= dict.fromkeys(wanted[digest], path)
+    for path in islice(_candidates(certificate), MOST_FILES):
         if len(found) == len(hashes):
             break
-        try:
-            digest = checker.sha256(checker.read(path))
-        except (OSError, checker.Rejected):
-            if path in given:
-                raise UserError(f"{path} = unreadable, or too large: give a net or a program") from None
-            continue
-        if path in given and digest not in wanted:
-            raise UserError(f"{path}: the certificate names no file of its hash, {digest}")
-        found |= dict.fromkeys(wanted.get(digest, ()), path)
+        found |= dict.fromkeys(wanted.get(_digest(path) or "", ()), path)
     return found
+
+
+def _digest(path: Path) -> str | None:
+    """The hash of a file of a size that the checker reads; None where it is none."""
+    try:
+        return checker.sha256(checker.read(path))
+    except (OSError, checker.Rejected):
+        return None
 
 
 def _candidates(certificate: Path) -> Iterator[Path]:

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student
+from pipeline.errors import UserError
 from pipeline.tasks.streaming import stream_task
+from stages.report import checked
 from verify import Nets, checker, verify_run
 from verify.__main__ import main
 from verify.stream_run import verify_stream
@@ -426,6 +428,20 @@ def test_a_program_of_ones_own(forge: Callable[[str], Proof], capsys: pytest.Cap
         assert proof.check() == REJECTED
         assert proof.chain() == 2
         assert "NOT C" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_no_report_of_a_forgery_or_of_another_runs_proof(
+    forge: Callable[[str], Proof], proofs: dict[str, Path]
+) -> None:
+    proof, wrong = forge("pairs"), proofs["wrong"] / "nets" / "trained.safetensors"
+    checked(proof.certificate.parent, proof.nets)
+    with pytest.raises(UserError, match="the certificate names no file of its hash"):
+        checked(proof.certificate.parent, [wrong])
+    refute(proof)
+    proof.write()
+    with pytest.raises(UserError, match="not confirmed: trained net equals arithmetic") as caught:
+        checked(proof.certificate.parent, proof.nets)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_certificate_of_another_net(forge: Callable[[str], Proof], proofs: dict[str, Path]) -> None:
