@@ -125,7 +125,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(summary.lines()))
         return summary.exit_code
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(error).split()))
+        print(f"error: {said}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -456,3 +456,14 @@ def test_a_certificate_of_another_net(forge: Callable[[str], Proof], proofs: dic
     proof.text = forged
     proof.write()
     assert proof.check(files=[wrong, proof.nets[0]]) == REJECTED
+
+
+def test_a_nets_own_header_does_not_command_the_terminal_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = write_snapshot(tmp_path / "net.safetensors", 7)
+    rename_header(net, {"name": ESCAPES, "p": 7})
+    assert main(["prove", "--trained", str(net)]) == 64
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.rstrip("\n").isprintable()
