@@ -29,8 +29,8 @@ def verdict(checkpoint: Path, p: int) -> str:
         seconds = time.monotonic() - began
     right, rounding = summary.results
     over = rounding.measured["margin_over_bound"]["smallest"]
-    inputs = right.measured["inputs"]
-    said = f"{inputs - right.measured['disagreements']} of {inputs} right, margin over bound {over}"
+    inputs, wrong, unsure = (right.measured[name] for name in ("inputs", "disagreements", "open"))
+    said = f"{inputs - wrong - unsure} of {inputs} right, {unsure} open, margin over bound {over}"
     return f"{checkpoint.name}: {said}, {seconds:.0f} s: {summary.verdict}"
 
 

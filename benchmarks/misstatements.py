@@ -33,6 +33,7 @@ from benchmarks.mutants import (
     tenth,
     torn,
     weights,
+    with_task,
 )
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import stream_task_from
@@ -299,6 +300,45 @@ def words(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     return mutant
 
 
+LETTERS = ("\u0430", "\u200b", "\u202e", "\uff41", "\x1b[32m", "\n", " ", "A", "sum of two numbers, ")
+"""What looks like another letter, like none, or commands a terminal; and what is none of [a-z0-9_]+."""
+
+
+def name(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
+    """The name of a task (in the net's header too), of a solver or its version, of an obligation or its answer."""
+    mutant = Mutant.of(base)
+    letters = pick(rng, LETTERS)
+
+    def spoilt(word: str) -> str:
+        i = int(rng.integers(len(word) + 1))
+        return word[:i] + letters + word[i + int(rng.integers(2)) :]
+
+    what = pick(rng, ("task", "task", "solver", "version", "obligation", "answer"))
+    asked = [o for entry in mutant.text["claims"] for o in entry["obligations"]]
+    task = mutant.text["task"]
+    if what == "task" and task["kind"] == "stream":
+        options = task["options"]
+        options["name"] = spoilt(options["name"])
+        task["key"] = options["name"] + "_".join(str(options[key]) for key in sorted(options) if key != "name")
+        say_again(mutant.text)
+        return replace(mutant, files={"net": with_task(base.files["net"], options)})
+    if what == "task":
+        key = pick(rng, ("name", "operation"))
+        task[key] = spoilt(task[key])
+    elif what in ("solver", "version"):
+        key = {"solver": "name"}.get(what, what)
+        mutant.text["solvers"][0][key] = spoilt(mutant.text["solvers"][0][key])
+    elif not asked:
+        return None
+    else:
+        one = pick(rng, asked)
+        key = {"obligation": "name", "answer": "result"}[what]
+        one[key] = spoilt(one[key])
+        if what == "obligation":
+            one["file"] = f"obligations/{one['name']}.smt2"
+    return mutant
+
+
 def types(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     """A value of another type in the place of one: a float, a truth, a string, null, something deep."""
     mutant = Mutant.of(base)
@@ -375,6 +415,7 @@ KINDS: dict[str, tuple[Kind, int]] = {
     "machine and reference alike": (alike, 2),
     "counterexample: a number": (number("counterexample"), 3),
     "words": (words, 5),
+    "name of a task, a solver, an answer": (name, 4),
     "JSON: another type": (types, 4),
     "JSON: damaged": (damaged, 4),
     "formula": (formula, 2),

@@ -153,6 +153,13 @@ def header(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     return replace(Mutant.of(base), files={subject: changed})
 
 
+def with_task(data: bytes, options: dict[str, Any]) -> bytes:
+    """The net, said to be of another task."""
+    words, _start = _header(data)
+    words["__metadata__"]["task"] = json.dumps(options)
+    return _with_header(data, words)
+
+
 def torn(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     """A file cut short, longer, or with a byte flipped anywhere."""
     subject = pick(rng, base.files)

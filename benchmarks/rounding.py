@@ -120,7 +120,9 @@ def naive(net: RealNet, a: int) -> Reals:
         stream = run.embedding(net.embed[net.tokens(a)] + net.pos)
         for i, block in enumerate(net.blocks):
             queries = stream.at(slice(-1, None)) if i + 1 == len(net.blocks) else stream
-            z, turns = run.attention(net, block, stream, queries, composites)
+            z, turns, rho = run.attention(net, block, stream, queries, composites)
+            if not rho.max() < 0.25:
+                return np.full(net.p, np.inf)
             stream = boxed(run.write(queries, block.o, z, (turns,)))
             stream = boxed(run.write(stream, block.w_out, hidden(stream, block.w_in)))
         stream = stream.at(0)

@@ -259,7 +259,7 @@ def _prover(rng: np.random.Generator, bases: Sequence[Base], room: Path, done: C
     proof = room / "proof"
     try:
         if "net" in paths:
-            with patch("verify.stream_run.rejected", return_value=""):
+            with patch("verify.stream_run.doubts", return_value={}):
                 verify_stream(paths["net"], proof, SECONDS)
         else:
             names = {
@@ -268,7 +268,7 @@ def _prover(rng: np.random.Generator, bases: Sequence[Base], room: Path, done: C
                 "pruned net": "pruned",
                 "trained net": "trained",
             }
-            with patch("verify.run.rejected", return_value=""):
+            with patch("verify.run.doubts", return_value={}):
                 verify_run(Nets(**{names[subject]: path for subject, path in paths.items()}), proof, SECONDS)
     except UserError:
         count.rejected += 1

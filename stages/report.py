@@ -1,5 +1,7 @@
 """Make the report of some recipes' runs, modular and streaming: python -m stages.report RECIPE... -> report/.
 
+Every certificate is checked first, against the nets of its run, by the independent checker: what is not accepted stops
+the stage.
 A recipe that `streaming.recipes` has too brings its recurrent net with it.
 """
 
@@ -8,9 +10,10 @@ from pathlib import Path
 
 from pipeline import report
 from pipeline.errors import UserError
-from pipeline.files import write_atomically
+from pipeline.files import snapshot_paths, write_atomically
 from pipeline.params import load_params
 from stages.command import run_stage
+from verify.recheck import recheck
 
 
 def body() -> None:
@@ -22,9 +25,25 @@ def body() -> None:
     streams = []
     if streaming is not None:
         streams = [streaming.run_config(recipe).key for recipe in sys.argv[1:] if recipe in streaming.recipes]
+    for key in keys:
+        checked(Path("proofs") / key, [snapshot_paths(Path("runs") / key)[-1], *students(key)])
+    for key in streams:
+        checked(Path("proofs") / key / "last", [snapshot_paths(Path("runs") / key)[-1]])
     out = Path("report")
     text = report.table(report.build(keys, Path(), out, streams))
     write_atomically(out / "summary.txt", text + "\n")
+
+
+def students(key: str) -> list[Path]:
+    """The compressed nets that a certificate is about."""
+    return [Path("compressed") / key / f"{name}.safetensors" for name in ("pruned", "student_float", "student")]
+
+
+def checked(proof: Path, nets: list[Path]) -> None:
+    """No verdict goes into the report that the checker has not confirmed, of these very nets, in this run."""
+    print(f"report: the checker evaluates what {proof} says", file=sys.stderr, flush=True)
+    if doubts := recheck(proof, nets, formulas=False).doubts:
+        raise UserError(f"{proof} = NOT CHECKED ({'; '.join(doubts)}): run the stage that writes it again")
 
 
 if __name__ == "__main__":

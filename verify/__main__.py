@@ -11,9 +11,9 @@ from typing import NoReturn
 from pipeline.errors import BAD_INPUT, UserError
 from pipeline.files import write_atomically
 from verify import checker
-from verify.chain import describe
 from verify.exact_net import load_exact_net
 from verify.programs import extract
+from verify.recheck import recheck
 from verify.run import Nets, verify_run
 from verify.stream_run import verify_stream
 from verify.verdicts import to_csv, verdicts
@@ -38,7 +38,8 @@ _EPILOG = """examples:
   python -m verify stream cycle-0008.safetensors --out proof       a recurrent net, for streams of every length
 
 exit status of prove and stream: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error
-exit status of check: 0 accepted, 1 rejected, 64 bad usage
+exit status of chain: the same, and 2 where something is NOT CHECKED
+exit status of check: 0 accepted and Proved, 1 rejected, 2 something NOT CHECKED, 3 accepted and not Proved, 64 usage
 """
 _STATUS = "exit status: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 internal error"
 _OUT = "directory for program.py, certificate.json, obligations/; nothing is written without it"
@@ -80,8 +81,18 @@ def _parser() -> argparse.ArgumentParser:
     stream.add_argument("net", type=Path, help="snapshot of the recurrent net, safetensors")
     stream.add_argument("--out", type=Path, help=_OUT)
     stream.add_argument("--timeout", type=float, default=60.0, help="wall-clock seconds for the solver (60)")
-    chain = commands.add_parser("chain", help="print the links of a certificate and its weakest")
+    chain = commands.add_parser(
+        "chain",
+        help="check a certificate's links, and print them and the weakest",
+        description="The links of a certificate, checked in this run. The files that it names are looked for by their\n"
+        "hashes: beside it, in runs/ and in compressed/. The independent checker recomputes every claim from\n"
+        "them, and the formulas are made again. What is not checked is said to be NOT CHECKED.",
+        epilog="exit status: 0 Proved, 1 Refuted, 2 Unknown or NOT CHECKED, 64 bad input, 70 internal error",
+        formatter_class=raw,
+    )
     chain.add_argument("proof", type=Path, help="directory of a proof, or its certificate.json")
+    chain.add_argument("--net", type=Path, action="append", default=[], help="a net's file; may be given again")
+    chain.add_argument("--program", type=Path, action="append", default=[], help="the program's file")
     commands.add_parser("check", help="run the independent checker (arguments as verify/checker.py)", add_help=False)
     return parser
 
@@ -106,15 +117,16 @@ def main(arguments: list[str]) -> int:
             print(f"wrote {out}")
             return 0
         if options.command == "chain":
-            lines, verdict = describe(options.proof)
-            print("\n".join(lines))
-            return ("Proved", "Refuted", "Unknown").index(verdict)
+            found = recheck(options.proof, [*options.net, *options.program])
+            print("\n".join(found.lines))
+            return found.status
         nets = Nets(options.trained, options.pruned, options.float_student, options.student, options.program)
         summary = verify_run(nets, options.out, options.timeout, _progress)
         print("\n".join(summary.lines()))
         return summary.exit_code
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(error).split()))
+        print(f"error: {said}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

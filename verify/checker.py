@@ -4,8 +4,11 @@
 
 It finds the files by their hashes, reads weights and programs itself (running none) and recomputes every Proved and
 Refuted verdict about them, in Python's integers. CERTIFICATE.md says what a certificate is. It runs no solver and reads
-no formula; a claim about a file that was not given is NOT CHECKED, and the last line says how many are. Exit status: 0
-accepted, 1 rejected, 64 bad usage.
+no formula; a claim about a file that was not given is NOT CHECKED, and the last line says how many are.
+
+exit status: 0 accepted: Proved, and every claim that is not Unknown was checked here; 1 rejected; 2 accepted, but
+something was NOT CHECKED or a reference machine TAKEN FROM THE CERTIFICATE, and no option accepts that; 3 accepted, and
+the verdict is Refuted or Unknown; 64 bad usage
 """
 
 import argparse
@@ -14,12 +17,13 @@ import json
 import re
 import struct
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, compress
 from math import isqrt, prod
 from operator import mul, sub
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 SCHEMA = "catapult-certificate-2"
 TRUST = "TAKEN FROM THE CERTIFICATE"
@@ -74,6 +78,10 @@ EVIDENCE = {  # what closes a Proved claim: its name, and what else is there
     "invariant": ("induction", REGIONS),
     "invariant rounding": ("induction", REGIONS),
 }
+CLOSED = "unsat|[0-9]{1,9} of [0-9]{1,9} closed by bounds"
+WORD = "[a-z0-9_]{1,100}"
+ANSWERS = f"sat|unknown|open|{CLOSED}"
+SOLVERS, VERSION = {"z3", "cvc5"}, r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}"
 VERDICTS = {"Proved": {"method"}, "Refuted": {"counterexample"}, "Unknown": {"reason"}}
 MOST_BYTES, MOST_FORMULAS = 1 << 24, 1 << 12
 MOST_WORK = 10**11  # about that many nanoseconds for one evaluation
@@ -81,12 +89,24 @@ LARGEST_P, MOST_SIZE = 1024, 1 << 12
 
 
 class Rejected(Exception):
-    """Why the certificate is not accepted."""
+    """Why the certificate, or one of its claims, is not accepted."""
+
+
+class Coarse(Rejected):
+    """Why a claim is left open: bounds or limits of this file do not confirm it, and nothing speaks against it."""
+
+    elsewhere: tuple = ()
 
 
 def need(condition, reason):
     if not condition:
         raise Rejected(reason)
+
+
+def within(condition, reason):
+    """As `need`, where the failure is this file's and not the certificate's."""
+    if not condition:
+        raise Coarse(reason)
 
 
 def is_int(value, low, high):
@@ -276,7 +296,7 @@ def read_student(weights, p, sign, floats):
     tensors = weights.tensors
     need(set(tensors) | {"right"} == {"left", "right", "mix", "offset", "readout"}, "net: its tensors")
     n, m = tensors["mix"][1]
-    need(0 < n <= MOST_SIZE and 0 < m <= MOST_SIZE and p * n * m < MOST_WORK // 1000, "net: its size")
+    within(0 < n <= MOST_SIZE and 0 < m <= MOST_SIZE and p * n * m < MOST_WORK // 1000, "net: its size")
     shapes = {"left": (p, n), "right": (p, n), "mix": (n, m), "offset": (m,), "readout": (m, p)}
     return Student({name: weights.table(name, *shapes[name], floats=floats) for name in tensors}, weights.k, p, sign)
 
@@ -303,7 +323,7 @@ class Student:
         top = max(abs(v) for table in (self.left, self.right) for row in table for v in row)
         most = sum(2 * max(map(abs, row)) for row in self.votes) * ((2 * top << bits) + reach + 1)
         size = (most + (2 * max(map(abs, self.base)) << bits) + 1).bit_length() // 8 + 1
-        need(self.p**2 * len(self.votes) * (self.p * size + 50) < 2 * MOST_WORK, "net: too large to check")
+        within(self.p**2 * len(self.votes) * (self.p * size + 50) < 2 * MOST_WORK, "net: too large to check")
         return size
 
     @property
@@ -352,22 +372,21 @@ class Student:
         return safe
 
     def unchanged(self):
-        """Whether every lead is above what float32 can change in two logits: hidden, features, logits in turn."""
+        """That every lead is above what float32 can change in two logits: hidden, features, logits in turn."""
         ends, found = zip(zip(*self.left, strict=True), zip(*self.right, strict=True), strict=True), []
         for left, right in ends:
             size = max(max(left) + max(right), 0) << GUARD
             found.append((size + up(size, 24), up(size, 24)))
         shift = self.k + GUARD
-        if max(found)[0] >= OVERFLOW << shift:
-            return False
+        within(max(found)[0] < OVERFLOW << shift, "values near float32's largest")
         for table, bias in ((self.mix, self.offset), (self.readout, [0] * self.p)):
             sums, terms = zip(zip(*table, strict=True), bias, strict=True), len(table) + (bias is self.offset)
             sizes, errors = zip(*found, strict=True)
             found = [float32_sum(terms, w, sizes, errors, abs(o) << shift, shift + self.k) for w, o in sums]
             shift += self.k
-            if max(found)[0] >= OVERFLOW << shift:
-                return False
-        return self.evaluated[1] << GUARD > 2 * max(error for _, error in found)
+            within(max(found)[0] < OVERFLOW << shift, "values near float32's largest")
+        lead = self.evaluated[1] << GUARD
+        within(lead > 2 * max(error for _, error in found), "float32 may change an answer")
 
 
 # --- compact proofs: features near S_k e_k(s), read-outs near R_k e_k(c), e_k(x) = (cos, sin)(2 pi k x / p)
@@ -395,20 +414,20 @@ def check_compact(net, evidence):
     need(sorted(chain(*pairs)) == list(range(len(net.offset))), "compact: not every feature once")
     need(len(set(frequencies)) == len(pairs) and all(0 < k < net.p for k in frequencies), "compact: its frequencies")
     p, sign, wave, close = net.p, net.sign, cosines(4 * net.p), 0
-    need(p * p * len(net.mix) * len(net.offset) < MOST_WORK // 100, "net: too large to check")
+    within(p * p * len(net.mix) * len(net.offset) < MOST_WORK // 100, "net: too large to check")
     for (c, s), k, gain, rho, scale, tau in zip(*columns, strict=True):
         turn = [(wave[4 * k * x % (4 * p)], wave[(4 * k * x - p) % (4 * p)]) for x in range(p)]
         units = [j for j, row in enumerate(net.mix) if row[c] or row[s]]
         weights = [([net.mix[j][i] for j in units], net.offset[i]) for i in (c, s)]
         left, right = ([[row[j] for j in units] for row in table] for table in (net.left, net.right))
-        wanted, within = [(scale * x, scale * y) for x, y in turn], (rho << BITS) ** 2
+        wanted, longest = [(scale * x, scale * y) for x, y in turn], (rho << BITS) ** 2
         for a, of_a in enumerate(left):
             for b in range(a if net.tied else 0, p):
                 hidden = [max(x + y, 0) for x, y in zip(of_a, right[b], strict=True)]
                 square = 0
                 for (column, offset), target in zip(weights, wanted[(a + sign * b) % p], strict=True):
                     square += (abs((fine * (dot(hidden, column) + offset) << BITS) - target) + scale) ** 2
-                need(square <= within, f"compact: frequency {k} at a, b = {a}, {b}: further off than rho")
+                need(square <= longest, f"compact: frequency {k} at a, b = {a}, {b}: further off than rho")
         for place, target in enumerate(turn):
             off = zip((net.readout[c][place], net.readout[s][place]), target, strict=True)
             far = sum((abs((v << BITS) - gain * w) * fine + gain * fine) ** 2 for v, w in off)
@@ -483,14 +502,14 @@ class Matrix:
         self.lanes, self.sizes, self.slack = struct.Struct("<" + "5xq" * self.n), None, 1
 
     def __call__(self, x, biased=True):
-        need(self.reach * max(max(x), -min(x)) + self.most < LARGEST << 80 if x else True, "values beyond 2^22")
+        within(self.reach * max(max(x), -min(x)) + self.most < LARGEST << 80 if x else True, "values beyond 2^22")
         total = sum(map(mul, filter(None, x), compress(self.columns, x)), self.bias if biased else 0)
         return self.lanes.unpack((total % (1 << 104 * self.n)).to_bytes(13 * self.n, "little"))
 
     def above(self, errors):
         """Above |W| errors, for errors below 2^22."""
         self.sizes = self.sizes or [pack(column, 26) for column in zip(*self.size, strict=True)]
-        need(self.reach * max(errors, default=0) < 1 << 207, "errors beyond 2^22")
+        within(self.reach * max(errors, default=0) < 1 << 207, "errors beyond 2^22")
         total, more = sum(map(mul, errors, self.sizes)).to_bytes(26 * self.n, "little"), self.slack * sum(errors)
         return [(int.from_bytes(total[i : i + 26], "little") + more >> 40) + 1 for i in range(0, 26 * self.n, 26)]
 
@@ -548,7 +567,7 @@ def read_net(weights, p):
         return value
 
     def fixed(value):
-        need(abs(value) < LARGEST, "a weight beyond 2^22")
+        within(abs(value) < LARGEST, "a weight beyond 2^22")
         return int(value * 2.0**40)
 
     def tensor(name, *shape):
@@ -589,30 +608,40 @@ def read_net(weights, p):
     parts = [sum(m.n * 500 for m in block.values()) for block in net.blocks]
     work = weights.size + 300 * weights.start + sum(parts) + 10**4 * len(net.blocks) * getattr(net, "n_heads", 1)
     places = 1 if net.kind == "mlp" or len(net.blocks) == 1 else len(net.pos)
-    need(p * p * work * places < MOST_WORK, "too large to check")
+    within(p * p * work * places < MOST_WORK, "too large to check")
     widest = max(m.n for block in net.blocks for m in block.values())
     images = len(net.blocks) ** 2 * len(net.unembed.columns) ** 2 * max(widest, len(net.unembed.columns)) * 13
-    need(net.kind == "mlp" or images < MOST_WORK, "too large to check")
+    within(net.kind == "mlp" or images < MOST_WORK, "too large to check")
     return net
 
 
 class Forward:
-    """Logits of inputs, the least and the largest of every intermediate number, and what was computed by symbol."""
+    """Logits of inputs, the least and the largest of every intermediate number, and what was computed by symbol.
+
+    An input whose numbers grow beyond the limits is `Coarse`, and leaves no trace in the ranges of the others.
+    """
 
     def __init__(self, net):
-        self.net, self.low, self.high, self.known = net, {}, {}, {}
+        self.net, self.low, self.high, self.known, self.notes = net, {}, {}, {}, []
 
     def note(self, i, name, x):
-        """Takes the vector `name` of layer i into account."""
+        """The vector `name` of layer i, to be taken into account where the input comes to its logits."""
+        self.notes.append((i, name, x))
+        return x
+
+    def take(self, i, name, x):
         low, high = self.low.get((i, name), x), self.high.get((i, name), x)
         self.low[i, name] = [v if v < w else w for v, w in zip(x, low, strict=True)]
         self.high[i, name] = [v if v > w else w for v, w in zip(x, high, strict=True)]
-        return x
 
     def apply(self, i, name, source, x, key=None):
         """A block's matrix applied to x, which is a value of `source`; computed once for each `key`."""
-        if key is None or (name, key) not in self.known:
-            self.known[name, key] = self.note(i, name, self.net.blocks[i][name](self.note(i, source, x)))
+        if key is None:
+            return self.note(i, name, self.net.blocks[i][name](self.note(i, source, x)))
+        if (name, key) not in self.known:
+            self.known[name, key] = self.net.blocks[i][name](x)
+            self.take(i, source, x)
+            self.take(i, name, self.known[name, key])
         return self.known[name, key]
 
     def hidden(self, i, x):
@@ -620,6 +649,13 @@ class Forward:
         return [v if v > 0 else 0 for v in pre] if self.net.activation == "relu" else [gelu(v)[0] for v in pre]
 
     def logits(self, a, b):
+        self.notes = []
+        logits = self.evaluate(a, b)
+        for note in self.notes:
+            self.take(*note)
+        return logits
+
+    def evaluate(self, a, b):
         net = self.net
         if net.kind == "mlp":
             x = net.left[a] + net.right[b]
@@ -644,14 +680,18 @@ class Forward:
         largest difference of its scores."""
         net, z, swing, spread = self.net, [], [], []
         seen = range(j + 1 if net.causal else len(xs))
+        vs = [self.apply(i, "v", "in", xs[t], keys[t]) for t in seen]
+        if not net.softmax_share:  # every weight is 1; scores are multiplied by 0, and far from float32's overflow
+            within(all(max(max(xs[t]), -min(xs[t])) < LARGEST << 40 for t in seen), "values beyond 2^22")
+            return self.note(i, "z", list(map(sum, zip(*vs, strict=True))))
         q = self.apply(i, "q", "in", xs[j], keys[j])
-        ks, vs = ([self.apply(i, name, "in", xs[t], keys[t]) for t in seen] for name in "kv")
+        ks = [self.apply(i, "k", "in", xs[t], keys[t]) for t in seen]
         root = isqrt((1 << 120) // net.d_head)
         for h in range(0, len(q), net.d_head):
             head = slice(h, h + net.d_head)
             scores = [sum(map(mul, q[head], k[head])) * root >> 100 for k in ks]
             top = max(scores)
-            need(max(top, -min(scores)) < ONE << 16, "scores beyond 2^16")
+            within(max(top, -min(scores)) < ONE << 16, "scores beyond 2^16")
             powers = [exp(s - top) for s in scores]
             total = sum(powers)
             weights = [(power << 40) // total for power in powers]
@@ -704,6 +744,11 @@ class Errors:
     def attention(self, i, block, stream):
         """The error of z, and above |z|."""
         net, seen = self.net, 2 + self.net.equals + self.net.operator
+        if not net.softmax_share:
+            ev = add(*self.read(i, "in", block["v"], stream))
+            v = self.size(i, "v", ev)
+            error = add([seen * e for e in ev], self.made(seen + 4, [seen * size for size in v], v))
+            return error, self.size(i, "z", error)
         errors = {name: add(*self.read(i, "in", block[name], stream)) for name in "qkv"}
         (eq, q), (ek, k), (ev, v) = ((e, self.size(i, name, e)) for name, e in errors.items())
         root, worst = isqrt((1 << 80) // net.d_head) + 1, 0
@@ -715,7 +760,7 @@ class Errors:
         spread = [s + 4 * worst for s in self.size(i, "spread", [0] * net.n_heads)]
         t = 2 * (worst + max(self.made(1, spread), default=0))
         rho = t + (t * t >> 100) + 1
-        need(rho < ONE << UP - 2, "a softmax may be off by a quarter")
+        within(rho < ONE << UP - 2, "a softmax may be off by a quarter")
         (rounding,) = self.made(seen + 2 * LIBM + 10, [(ONE << UP) + rho])
         (shared,) = self.made(4, [(ONE << UP) + rho + rounding])
         weights = (ONE << UP) + (seen - 1) * (((1 << 64) - net.share) << 36) + seen * (rho + rounding + shared)
@@ -803,54 +848,93 @@ class Errors:
         return totals
 
 
-def rounding(forward, top=None, others=()):
-    """The bounds for float32; above every lead where the errors grow too large to be bounded."""
+def bounds(forward, float32, top=None, others=()):
+    """As `Errors.leads`; above every lead where the errors grow too large to be bounded."""
     try:
-        return Errors(forward, True).leads(top, others)
-    except Rejected:
+        return Errors(forward, float32).leads(top, others)
+    except Coarse:
         return [LARGEST << 1 + 40 + UP] * max(len(others), 1)
 
 
 class Evaluation:
-    """A trained or pruned net on every input: answers, UNSURE where none is certain, and how far they lead."""
+    """A trained or pruned net on every input: answers, UNSURE where none is certain, and how far they lead.
+
+    `lost` has by input what the integers of this file (False), and what float32 (True) can change in the difference of
+    two logits: one bound for all inputs, and where a lead is not above it those of fewer inputs, then of it alone.
+    `open` says of an input that is UNSURE why.
+    """
 
     def __init__(self, weights, p):
-        self.net, self.answers, self.leads = read_net(weights, p), [[UNSURE] * p for _ in range(p)], {}
-        self.forward = Forward(self.net)
-        for a in range(p):
-            for b in range(p):
-                logits = self.forward.logits(a, b)
-                first, second = sorted(logits)[:-3:-1]
-                self.answers[a][b], self.leads[a, b] = logits.index(first), first - second << UP
-        (self.exact,) = Errors(self.forward, False).leads()
-        for (a, b), lead in self.leads.items():
-            if lead <= self.exact:
-                self.answers[a][b] = UNSURE
+        self.net, self.p, self.answers = read_net(weights, p), p, [[UNSURE] * p for _ in range(p)]
+        self.forward, self.leads, self.tops, self.open = Forward(self.net), {}, {}, {}
+        for pair in ((a, b) for a in range(p) for b in range(p)):
+            try:
+                logits = self.forward.logits(*pair)
+            except Coarse as error:
+                self.open[pair] = str(error)
+                continue
+            first, second = sorted(logits)[:-3:-1]
+            self.tops[pair], self.leads[pair] = logits.index(first), first - second << UP
+        self.lost = {False: dict.fromkeys(self.leads, *bounds(self.forward, False)) if self.leads else {}}
+        close = self.narrowed(False)
+        self.open |= dict.fromkeys(close, "its lead is within what the checker's integers lose")
+        for (a, b), top in self.tops.items():
+            self.answers[a][b] = UNSURE if (a, b) in self.open else top
+        for pair in close[:MOST_CLOSE]:
+            self.settle(pair)
+
+    def room(self, pair, float32):
+        return self.lost[False][pair] + (self.lost[True][pair] if float32 else 0)
+
+    def close(self, float32):
+        """The inputs whose lead is not above the bounds."""
+        return [pair for pair, lead in self.leads.items() if lead <= self.room(pair, float32)]
+
+    def narrowed(self, float32):
+        """The same after bounds of fewer inputs at once: a p-th of all where too many are close, then CHUNK."""
+        if len(self.close(float32)) > MOST_CLOSE:
+            self.narrow(self.close(float32), self.p, float32)
+        if not float32 or len(self.close(float32)) <= MOST_CLOSE:
+            self.narrow(self.close(float32)[:MOST_CLOSE], CHUNK, float32)
+        return self.close(float32)
+
+    def narrow(self, pairs, size, float32):
+        for i in range(0, len(pairs), size):
+            together = Forward(self.net)
+            for pair in pairs[i : i + size]:
+                together.logits(*pair)
+            (bound,) = bounds(together, float32)
+            for pair in pairs[i : i + size]:
+                self.lost[float32][pair] = min(bound, self.lost[float32][pair])
+
+    def alone(self, pair, float32):
+        """Whether the largest logit leads each other by more than the bounds of this input alone."""
+        forward, room, exact = Forward(self.net), self.room(pair, float32), self.lost[False][pair]
+        logits, top = forward.logits(*pair), self.tops[pair]
+        leads = {c: logits[top] - v << UP for c, v in enumerate(logits) if c != top}
+        others = [c for c, lead in leads.items() if lead <= room]
+        rounded = bounds(forward, True, top, others) if float32 else [0] * len(others)
+        if all(leads[c] > exact + bound for c, bound in zip(others, rounded, strict=True)):
+            return True
+        exactly = bounds(forward, False, top, others)
+        return all(leads[c] > e + bound for c, e, bound in zip(others, exactly, rounded, strict=True))
+
+    def settle(self, pair):
+        """The answer to one input, by bounds of it alone where those of others left it open."""
+        if pair in self.open.keys() & self.leads.keys() and self.alone(pair, False):
+            self.answers[pair[0]][pair[1]] = self.tops[pair]
+            del self.open[pair]
 
     def unchanged(self):
-        """Whether float32 gives the same on every input."""
-        (rounded,) = rounding(self.forward)
-        close = [pair for pair, lead in self.leads.items() if lead <= self.exact + rounded]
-        chunks = [close[i : i + CHUNK] for i in range(0, len(close), CHUNK)]
-        return len(close) <= MOST_CLOSE and all(stay(self.net, chunk, self.leads, self.exact) for chunk in chunks)
-
-
-def stay(net, pairs, leads, exact):
-    """Float32 keeps the answers of these inputs, whose logits' differences are exact within `exact`."""
-    together = Forward(net)
-    logits = {pair: together.logits(*pair) for pair in pairs}
-    (rounded,) = rounding(together)
-    return all(leads[pair] > exact + rounded or stays(net, pair, logits[pair], exact, rounded) for pair in pairs)
-
-
-def stays(net, pair, logits, exact, rounded):
-    """The same of one input, and only for the differences that are not above `rounded`."""
-    alone, top = Forward(net), logits.index(max(logits))
-    leads = {c: logits[top] - v << UP for c, v in enumerate(logits) if c != top}
-    others = [c for c, lead in leads.items() if lead <= exact + rounded]
-    alone.logits(*pair)
-    bounds = rounding(alone, top, others)
-    return all(leads[c] > exact + bound for c, bound in zip(others, bounds, strict=True))
+        """That float32 gives the same on every input."""
+        first = min(self.open, default=None)
+        within(not self.open, f"no answer is certain on {len(self.open)} inputs, first a, b = {first}")
+        if True not in self.lost:
+            self.lost[True] = dict.fromkeys(self.leads, *bounds(self.forward, True))
+        close = self.narrowed(True)
+        within(len(close) <= MOST_CLOSE, f"float32 may change an answer: {len(close)} inputs are close")
+        for pair in close:
+            within(self.alone(pair, True), f"float32 may change an answer, first a, b = {pair}")
 
 
 # --- recurrent nets: h = relu(left + right + W state), state' = clip(V h + bias, 0, 1), logits = unembed h + bias
@@ -895,7 +979,7 @@ class Recurrent:
 
     def run(self, stream):
         """The answer at every step, None where the largest logit is shared; exactly, states over 2^g."""
-        need(len(stream) ** 2 * (self.k + 30) * self.work < 100 * MOST_WORK, "counterexample: too long to replay")
+        within(len(stream) ** 2 * (self.k + 30) * self.work < 100 * MOST_WORK, "counterexample: too long to replay")
         state, answers, k, g = [0] * len(self.next), [], self.k, 0
         for a, b in stream:
             rows = zip(self.left[a], self.right[b], self.state_in, strict=True)
@@ -996,7 +1080,7 @@ class Recurrent:
             need(how in ("bounds", "z3") and re.fullmatch(r"[.0-9a-z]{1,2047}", tree), f"steps: {how!r}, {tree[:20]!r}")
             need(how != "bounds" or tree == ".", "steps: bounds need no tree")
         work = sum(len(tree) for _, tree in steps.values()) * self.work
-        need(work < MOST_WORK // 50, "steps: too many to check")
+        within(work < MOST_WORK // 50, "steps: too many to check")
         exact = floats = True
         for (q, a, b), (_, tree) in steps.items():
             target = regions[following[q][a][b]]
@@ -1074,10 +1158,11 @@ SIGNS = {"addition": 1, "subtraction": -1}
 class Pairs:
     """A chain of subjects, each compared with the one before it on all p^2 inputs."""
 
-    def __init__(self, task, subjects, data):
+    def __init__(self, task, subjects, data, made=None):
         keys(task, {"kind", "operation", "p", "name"}, "task")
         need(is_int(task["p"], 2, LARGEST_P + 1) and task["operation"] in SIGNS, "task: its p or its operation")
-        self.p, self.sign, self.name, self.made = task["p"], SIGNS[task["operation"]], task["name"], {}
+        self.p, self.sign, self.name = task["p"], SIGNS[task["operation"]], task["name"]
+        self.made = {} if made is None else made
         need(self.name == f"(a {'-+'[self.sign > 0]} b) mod {self.p}", "task: its name")
         self.chain = [subject for subject in ("program", *FORMATS) if subject in subjects]
         whole = ("program" in self.chain) == ("integer student" in self.chain) and {"program", "trained net"} & subjects
@@ -1117,12 +1202,21 @@ class Pairs:
         return METHODS[kind]
 
     def net(self, name):
-        """A student or an evaluation, made once."""
-        if name not in self.made and name in STUDENTS:
-            self.made[name] = read_student(self.weights[name], self.p, self.sign, name == "student")
-        elif name not in self.made:
-            self.made[name] = Evaluation(self.weights[name], self.p)
-        return self.made[name]
+        """A student or an evaluation, made once; why there is none is as well."""
+        key = name, self.p, self.sign, sha256(self.data[name])
+        if key not in self.made:
+            try:
+                exact = name in STUDENTS
+                weights, floats = self.weights[name], name == "student"
+                made = read_student(weights, self.p, self.sign, floats) if exact else Evaluation(weights, self.p)
+            except Rejected as error:
+                made = error
+            except Exception as error:
+                made = Rejected(f"{type(error).__name__}: {error}")
+            self.made[key] = made
+        if isinstance(self.made[key], Rejected):
+            raise self.made[key]
+        return self.made[key]
 
     def answers(self, name):
         """[a][b]: the answer, None where there certainly is none, UNSURE where nothing is certain."""
@@ -1130,26 +1224,50 @@ class Pairs:
             return [[(a + self.sign * b) % self.p for b in range(self.p)] for a in range(self.p)]
         if name != "program":
             return self.net(name).answers
-        if name not in self.made:
-            self.made[name] = program_answers(self.data[name], self.p, self.sign)
-        return self.made[name]
+        key = name, self.p, self.sign, sha256(self.data[name])
+        if key not in self.made:
+            self.made[key] = program_answers(self.data[name], self.p, self.sign)
+        return self.made[key]
 
-    def check_equals(self, claim, entry):
+    def against(self, claim):
+        """The inputs on which an `equals` claim certainly fails, and those on which nothing is certain."""
         got, expected = self.answers(claim["left"]), self.answers(claim["right"])
-        if entry["verdict"]["verdict"] == "Refuted":
-            return self.counterexample(entry["verdict"]["counterexample"], got, expected, claim["left"], claim["right"])
         rows = enumerate(zip(got, expected, strict=True))
         both = [(a, b, *pair) for a, row in rows for b, pair in enumerate(zip(*row, strict=True))]
-        wrong = [(a, b) for a, b, one, other in both if one in (None, UNSURE) or one != other]
-        need(not wrong, f"{len(wrong)} inputs speak against it, first a, b = {wrong[:1]}")
+        wrong = [(a, b) for a, b, one, other in both if UNSURE not in (one, other) and (one is None or one != other)]
+        return wrong, [(a, b) for a, b, *answers in both if UNSURE in answers]
+
+    def check_equals(self, claim, entry):
+        if entry["verdict"]["verdict"] == "Refuted":
+            said, sides = entry["verdict"]["counterexample"], (claim["left"], claim["right"])
+            for net in (self.net(name) for name in sides if name in FORMATS and name not in STUDENTS):
+                net.settle((said["a"], said["b"]))
+            wrong, unsure = self.against(claim)
+            got, expected = map(self.answers, sides)
+            try:
+                equation = self.counterexample(said, got, expected, *sides)
+            except Coarse as error:
+                error.elsewhere = tuple(wrong)
+                raise
+            return f"{equation}; certainly wrong on {len(wrong)} of {self.p**2} inputs, {len(unsure)} open"
+        wrong, unsure = self.against(claim)
+        need(not wrong, f"{len(wrong)} inputs speak against it, first a, b = {wrong[:1]}, and {len(unsure)} are open")
+        within(not unsure, f"{len(unsure)} of {self.p**2} inputs are open, {self.why(claim, unsure)}")
         return f"evaluated on all {self.p**2} inputs"
+
+    def why(self, claim, unsure):
+        """The first of these inputs, and what a net says of it."""
+        nets = [self.net(name) for name in claim.values() if name in FORMATS and name not in STUDENTS]
+        return next(
+            (f"first a, b = {pair}: {net.open[pair]}" for pair in unsure for net in nets if pair in net.open), ""
+        )
 
     def counterexample(self, said, got, expected, left, right):
         keys(said, {"a", "b", "expected", "got", "equation"}, "counterexample")
         a, b = said["a"], said["b"]
         need(is_int(a, 0, self.p) and is_int(b, 0, self.p), "counterexample: its a or b")
         answers = [expected[a][b], got[a][b]]
-        need(UNSURE not in answers, "counterexample: an answer that is not certain")
+        within(UNSURE not in answers, "counterexample: an answer that is not certain")
         need(answers[1] is None or answers[0] != answers[1], "counterexample: it is none")
         says = ["has no one answer (a tie)" if answer is None else f"says {answer}" for answer in answers]
         equation = f"{a} {'-+'[self.sign > 0]} {b}"
@@ -1170,7 +1288,7 @@ class Pairs:
         return "residuals and margins recomputed, no logit evaluated"
 
     def check_rounding(self, claim, entry):
-        need(self.net(claim["net"]).unchanged(), "float32 may change an answer")
+        self.net(claim["net"]).unchanged()
         return f"every lead is above what float32 can lose, on all {self.p**2} inputs"
 
     def check_radius(self, claim, entry):
@@ -1191,7 +1309,7 @@ class Pairs:
             v for v in chained + float32 if v["verdict"] == "Unknown"
         ]
         need(same(verdict, [*found, proved][0]), "verdict: it does not follow from the claims")
-        return [], 0
+        return []
 
 
 # --- the claims on streams
@@ -1200,12 +1318,13 @@ class Pairs:
 class Streams:
     """task = machine = net, for streams of every length."""
 
-    def __init__(self, task, subjects, data):
+    def __init__(self, task, subjects, data, made=None):
         keys(task, {"kind", "key", "n_answers", "n_left", "n_right", "options"}, "task")
-        options, self.name = task["options"], task["key"]
+        options, self.name, self.made = task["options"], task["key"], {} if made is None else made
         values = [str(options[name]) for name in sorted(options) if name != "name"]
         need(all(type(value) in (str, int) for value in options.values()), "task: its options")
         need(self.name == options["name"] + "_".join(values), "task: its key")
+        need(all(re.fullmatch(WORD, word) for word in (self.name, *options)), f"task: a name that is no {WORD}")
         self.sizes = [task[name] for name in ("n_left", "n_right", "n_answers")]
         need(all(is_int(size, 1, 65) for size in self.sizes) and self.sizes[2] > 1, "task: its sizes")
         self.adds, self.task, self.data = options["name"] == "addition", task, data
@@ -1215,7 +1334,7 @@ class Streams:
             need(is_int(options["base"], 2, 17) and same(self.sizes, [options["base"]] * 3), "task: its base")
         need({"net"} <= subjects <= {"net", "program"}, "files: not the net, and its program")
         self.subjects = subjects
-        self.weights, self.closed = {name: Weights(data[name]) for name in data if name == "net"}, {}
+        self.weights = {name: Weights(data[name]) for name in data if name == "net"}
         for weights in self.weights.values():
             need(weights.meta["format"] == "catapult-snapshot-1", "net: not a snapshot")
             need(same(parse(weights.meta["task"]), options), "net: of another task")
@@ -1284,38 +1403,129 @@ class Streams:
         return f"{equation}: replayed in exact arithmetic"
 
     def check_invariant(self, claim, entry):
-        evidence = canonical(entry["evidence"])
-        if evidence not in self.closed:
-            self.closed[evidence] = self.net.induction(entry["evidence"], self.machine)
-        need(self.closed[evidence][claim["kind"] == "invariant rounding"], "the bounds do not close")
+        key = canonical(entry["evidence"]), sha256(self.data["net"])
+        if key not in self.made:
+            self.made[key] = self.net.induction(entry["evidence"], self.machine)
+        within(self.made[key][claim["kind"] == "invariant rounding"], "the bounds do not close")
         return f"bounds recomputed for all {len(entry['evidence']['steps'])} steps"
 
     check_invariant_rounding = check_invariant
 
     def whole(self, claims, verdict):
-        """Lines on program and verdict, and how many checks were left out; the net's own counterexample refutes."""
-        lines, unchecked = [], 0
-        if "program" in self.data:
-            need(self.machine is not None, "program: there is no machine for it")
-            check_stream_program(self.data["program"], self.machine, self.sizes[0], self.sizes[1], self.adds)
-            lines.append("program: the known code with the machine's tables")
-        elif "program" in self.subjects:
-            unchecked = 1
-            lines.append("program: NOT CHECKED (program not given)")
-        proved = all(entry["verdict"]["verdict"] == "Proved" for entry in claims)
+        """Findings on the program, and on the counterexample of the whole, which is the net's own."""
+        proved, found = all(entry["verdict"]["verdict"] == "Proved" for entry in claims), []
         method = "task = machine = net, in exact arithmetic and in float32"
         if verdict["verdict"] == "Refuted":
             need(not proved, "verdict: refuted, and every claim proved")
-            if self.weights:
-                lines.append("Refuted: net equals task: " + self.counterexample(verdict["counterexample"], "net"))
-            else:
-                unchecked += 1
-                lines.append("Refuted: net equals task: NOT CHECKED (net not given)")
         else:
             need(type(verdict.get("reason", "")) is str, "verdict: its reason")
             needed = {"verdict": "Proved", "method": method} if proved else {**verdict, "verdict": "Unknown"}
             need(same(verdict, needed), "verdict: it does not follow from the claims")
-        return lines, unchecked
+        if "program" in self.subjects:
+            found.append(self.find("program", "the machine's program", {"program"}, self.check_program))
+        if verdict["verdict"] == "Refuted":
+            replay = partial(self.counterexample, verdict["counterexample"], "net")
+            found.append(self.find("Refuted", "net equals task", {"net"}, replay))
+        return found
+
+    def find(self, said, name, needed, check):
+        return finding(said, name, needed - set(self.data), check)
+
+    def check_program(self):
+        need(self.machine is not None, "program: there is no machine for it")
+        check_stream_program(self.data["program"], self.machine, self.sizes[0], self.sizes[1], self.adds)
+        return "the known code with the machine's tables"
+
+
+# --- what was found, claim by claim
+
+ACCEPTED, REJECTED, COARSE, UNCHECKED, OPEN = "accepted", "rejected", "too coarse", "NOT CHECKED", "nothing to check"
+
+
+class Finding(NamedTuple):
+    """What the checker comes to on one claim; `missing` are the subjects whose files were not given.
+
+    `elsewhere` are inputs on which a claim certainly fails whose counterexample is not certain.
+    """
+
+    said: str
+    name: str
+    state: str
+    how: str
+    missing: frozenset = frozenset()
+    elsewhere: tuple = ()
+
+    @property
+    def stands(self):
+        """Not rejected and not left open: accepted, unless it is not checked."""
+        return self.state not in (REJECTED, COARSE)
+
+    @property
+    def line(self):
+        return f"{self.said}: {self.name}: {self.how}"
+
+
+def finding(said, name, missing, check):
+    """The check of one claim. Whatever goes wrong in it speaks of that claim alone."""
+    if said == "Unknown":
+        return Finding(said, name, OPEN, OPEN)
+    if missing:
+        how = f"{UNCHECKED} ({', '.join(sorted(missing))} not given)"
+        return Finding(said, name, UNCHECKED, how, frozenset(missing))
+    try:
+        return Finding(said, name, ACCEPTED, check())
+    except Coarse as error:
+        return Finding(said, name, COARSE, str(error), elsewhere=error.elsewhere)
+    except Rejected as error:
+        return Finding(said, name, REJECTED, str(error))
+    except Exception as error:
+        return Finding(said, name, REJECTED, f"{type(error).__name__}: {error}")
+
+
+class Judgement(NamedTuple):
+    """What the checker comes to: of each claim, in the order of the certificate, and of what stands beside them."""
+
+    verdict: str
+    claims: list
+    beside: list
+    formulas: int
+
+    @property
+    def findings(self):
+        return [*self.claims, *self.beside]
+
+    @property
+    def refusal(self):
+        """Why the certificate is not accepted, in a line; empty where it is."""
+        bad = [found for found in self.findings if not found.stands]
+        more = f"; and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return f"{bad[0].name}: said to be {bad[0].said}: {bad[0].how}{more}" if bad else ""
+
+    @property
+    def unchecked(self):
+        return [found for found in self.findings if found.state == UNCHECKED]
+
+    @property
+    def on_trust(self):
+        """Whether right answers are right only if the certificate's reference machine is."""
+        return any(TRUST in found.how for found in self.findings)
+
+    def lines(self):
+        lines, total = [found.line for found in self.findings], len(self.findings)
+        if self.formulas:
+            lines.append(f"formulas: {self.formulas} files of these hashes; not read, and no solver was asked")
+        doubt = f", {len(self.unchecked)} of {total} NOT CHECKED (files not given)" if self.unchecked else ""
+        doubt += f", the reference machine {TRUST}" if self.on_trust else ""
+        return [*lines, f"accepted: {self.verdict}{doubt}"]
+
+    def status(self, unchecked=(), reference=False):
+        """The exit status; `unchecked` are subjects that need no check, `reference` says that one is taken on trust."""
+        if self.refusal:
+            return 1
+        left_out = any(found.missing - set(unchecked) for found in self.unchecked)
+        if left_out or (self.on_trust and not reference):
+            return 2
+        return 0 if self.verdict == "Proved" else 3
 
 
 # --- the certificate
@@ -1340,6 +1550,7 @@ def check_form(entry, scope):
     need(said != "Unknown" or type(verdict["reason"]) is str, f"{name}: its reason")
     need(type(entry["obligations"]) is list, f"{name}: its obligations")
     results = [o["result"] for o in entry["obligations"]]
+    need(all(re.fullmatch(ANSWERS, result) for result in results), f"{name}: no answer of a solver")
     if said != "Proved":
         need(same(entry["evidence"], {}), f"{name}: evidence, and not proved")
         return
@@ -1347,7 +1558,7 @@ def check_form(entry, scope):
     keys(entry["evidence"], {"by"} | more, f"{name}: its evidence")
     need(entry["evidence"]["by"] == by, f"{name}: proved by something else")
     need(verdict["method"] == "solver and " * ("unsat" in results) + scope.method(kind), f"{name}: its method")
-    closed = r"unsat|[0-9]+ of [0-9]+ closed by bounds" if "invariant" in kind else "unsat"
+    closed = CLOSED if "invariant" in kind else "unsat"
     need(all(re.fullmatch(closed, result) for result in results), f"{name}: proved with an open obligation")
 
 
@@ -1364,19 +1575,30 @@ def check_formulas(claims, directory):
             need(len(hashes) < MOST_FORMULAS, "obligations: too many")
             hashes[file] = sha256(read(directory / file))
         need(hashes[file] == o["sha256"], f"{file}: not the formula that the certificate names")
+    return len(hashes)
 
 
 def check(certificate, files):
     """Returns the lines to print; raises Rejected. Paths of the certificate, and of the files that it speaks of."""
+    found = judge(certificate, files)
+    need(not found.refusal, found.refusal)
+    return found.lines()
+
+
+def judge(certificate, files, made=None):
+    """Claim by claim, a Judgement; raises Rejected where the whole is no certificate of these files.
+
+    A dictionary `made` keeps evaluations for another certificate of the same files.
+    """
     try:
-        return accept(certificate, files)
+        return examine(certificate, files, made)
     except Rejected:
         raise
     except Exception as error:
         raise Rejected(f"{type(error).__name__}: {error}") from None
 
 
-def accept(certificate, files):
+def examine(certificate, files, made):
     """Form first, then what the claims come to, then the claims themselves."""
     text = parse(read(certificate))
     keys(text, FIELDS, "certificate")
@@ -1391,7 +1613,7 @@ def accept(certificate, files):
     data = {subject: given[digest] for subject, digest in hashes.items() if digest in given}
     kinds = {"pairs": Pairs, "stream": Streams}
     need(text["task"]["kind"] in kinds, "task: its kind")
-    claims, scope = text["claims"], kinds[text["task"]["kind"]](text["task"], set(hashes), data)
+    claims, scope = text["claims"], kinds[text["task"]["kind"]](text["task"], set(hashes), data, made)
     keys(text["nets"], set(hashes) - {"program"}, "nets")
     for subject, about in text["nets"].items():
         keys(about, {"format", "numbers", "weights"}, f"nets: {subject}")
@@ -1399,31 +1621,24 @@ def accept(certificate, files):
     need(type(text["solvers"]) is list, "solvers: no list")
     for solver in text["solvers"]:
         keys(solver, {"name", "version"}, "solvers")
-        need(all(type(value) is str for value in solver.values()), "solvers: not of strings")
+        need(solver["name"] in SOLVERS and re.fullmatch(VERSION, solver["version"]), "solvers: none that is known")
     for entry in claims:
         check_form(entry, scope)
     scope.complete(claims)
     keys(text["verdict"], {"verdict"} | VERDICTS[text["verdict"]["verdict"]], "verdict")
-    check_formulas(claims, Path(certificate).parent)
-    whole, left_out = scope.whole(claims, text["verdict"])
-    lines = []
+    formulas = check_formulas(claims, Path(certificate).parent)
+    beside, found = scope.whole(claims, text["verdict"]), []
     for entry in claims:
-        claim, said = entry["claim"], entry["verdict"]["verdict"]
-        name, missing = NAMES[claim["kind"]].format(**claim), scope.needs(claim) - set(data)
-        if said == "Unknown":
-            how = "nothing to check"
-        elif missing:
-            how, left_out = f"NOT CHECKED ({', '.join(sorted(missing))} not given)", left_out + 1
-        else:
-            try:
-                how = getattr(scope, check_name(claim["kind"]))(claim, entry)
-            except Rejected as error:
-                raise Rejected(f"{name}: said to be {said}: {error}") from None
-        lines.append(f"{said}: {name}: {how}")
-    checks = len(claims) + len(whole)
-    doubt = f", {left_out} of {checks} NOT CHECKED (files not given)" if left_out else ""
-    doubt += f", the reference machine {TRUST}" if any(TRUST in line for line in [*lines, *whole]) else ""
-    return [*lines, *whole, f"accepted: {text['verdict']['verdict']}{doubt}"]
+        claim = entry["claim"]
+        check = partial(getattr(scope, check_name(claim["kind"])), claim, entry)
+        missing = scope.needs(claim) - set(data)
+        found.append(finding(entry["verdict"]["verdict"], NAMES[claim["kind"]].format(**claim), missing, check))
+    return Judgement(text["verdict"]["verdict"], found, beside, formulas)
+
+
+def plain(line):
+    """Printable ASCII, with everything else as an escape: nothing that was read commands the terminal."""
+    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in line)
 
 
 def main(arguments=None):
@@ -1432,10 +1647,24 @@ def main(arguments=None):
     parser.add_argument("certificate", help="certificate.json, with its obligations/ beside it")
     parser.add_argument("--net", action="append", default=[], help="a net's safetensors file; may be given again")
     parser.add_argument("--program", action="append", default=[], help="the program's Python file")
+    subjects = ["program", "net", *FORMATS]
+    parser.add_argument(
+        "--accept-unchecked",
+        action="append",
+        default=[],
+        metavar="FILE",
+        choices=subjects,
+        help=f"claims about this file need no check: {', '.join(subjects)}; may be given again",
+    )
+    parser.add_argument(
+        "--accept-reference", action="store_true", help="take a task's reference machine from the certificate"
+    )
     try:
         options = parser.parse_args(arguments)
-        print("\n".join(check(options.certificate, options.net + options.program)))
-        return 0
+        found = judge(options.certificate, options.net + options.program)
+        for line in [f"rejected: {found.refusal[:300]!a}"] if found.refusal else found.lines():
+            print(plain(line))
+        return found.status(options.accept_unchecked, options.accept_reference)
     except SystemExit as stop:
         return 64 if stop.code else 0
     except Rejected as error:

@@ -5,7 +5,7 @@ The sentences are those of `CERTIFICATE.md`, which `checker.py` has a second tim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -166,12 +166,16 @@ class Refuted(_NotBool):
     """The claim is false; the counterexample replays on the net in exact arithmetic."""
 
     counterexample: Counterexample | StreamCounterexample
+    counted: str = field(default="", compare=False)
+    """On how many inputs it fails, and how many are open; for readers."""
+    in_float32: bool = field(default=False, compare=False)
+    """Whether every float32 evaluation fails on that input, too."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"counterexample": self.counterexample.to_dict(), "verdict": "Refuted"}
 
     def __str__(self) -> str:
-        return f"Refuted: {self.counterexample}"
+        return f"Refuted: {self.counterexample}" + (f" ({self.counted})" if self.counted else "")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ much float32 can change: a pair without a certain answer leaves a link open, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -32,7 +32,8 @@ LISTED = 200
 class Answers:
     """What a subject answers to every pair, [p, p]; NO_ANSWER on a tie, and where `open` says that nothing is certain.
 
-    `robust` are the pairs on which float32 gives the same, whatever the order of summation.
+    `robust` are the pairs on which float32 gives the same, whatever the order of summation; `reasons` says of a pair
+    why it is open, where more is known than that its lead is too small.
     """
 
     subject: Subject
@@ -40,6 +41,7 @@ class Answers:
     table: Ints
     open: NDArray[np.bool_]
     robust: NDArray[np.bool_]
+    reasons: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     @classmethod
     def exact(cls, subject: Subject, sign: int, table: Ints) -> Answers:
@@ -58,20 +60,28 @@ class Answers:
 
     @classmethod
     def enclosed(cls, subject: Subject, sign: int, report: RoundingReport) -> Answers:
-        return cls(subject, sign, report.answers, report.answers == NO_ANSWER, report.margins > report.bounds)
+        unsure = report.answers == NO_ANSWER
+        return cls(subject, sign, report.answers, unsure, report.margins > report.bounds, report.reasons)
 
 
-def first_difference(left: Answers, right: Answers) -> Counterexample | None:
-    """The first pair on which the two certainly differ or have no answer; one that float32 shares, if there is any."""
+def refuted(left: Answers, right: Answers, at: Sequence[tuple[int, int]] = ()) -> Refuted | None:
+    """The first pair on which the two certainly differ or have no answer; one that float32 shares, if there is any.
+
+    Where `at` is given, the first of these pairs on which they do.
+    """
     differ = ((left.table != right.table) | (left.table == NO_ANSWER)) & ~left.open & ~right.open
     pairs = np.argwhere(differ & left.robust & right.robust)
     pairs = pairs if len(pairs) else np.argwhere(differ)
-    if not len(pairs):
+    wanted = [pair for pair in at if differ[pair]] if at else [(int(a), int(b)) for a, b in pairs[:1]]
+    if not wanted:
         return None
-    a, b = (int(v) for v in pairs[0])
+    a, b = wanted[0]
+    unsure = int((left.open | right.open).sum())
+    counted = f"wrong on {int(differ.sum())} of {differ.size} inputs" + (f", {unsure} open" if unsure else "")
     expected, got = (_answer(int(side.table[a, b])) for side in (right, left))
     by = None if right.subject is Subject.ARITHMETIC else f"the {right.subject.value}"
-    return Counterexample(a, b, len(left.table), left.sign, expected, got, f"the {left.subject.value}", by)
+    found = Counterexample(a, b, len(left.table), left.sign, expected, got, f"the {left.subject.value}", by)
+    return Refuted(found, counted, bool(left.robust[a, b] and right.robust[a, b]))
 
 
 def agree(left: Answers, right: Answers) -> Result:
@@ -81,14 +91,13 @@ def agree(left: Answers, right: Answers) -> Result:
     doubt = np.argwhere(left.open | right.open)
     differ = np.argwhere(((left.table != right.table) | (left.table == NO_ANSWER)) & ~left.open & ~right.open)
     measured: dict[str, Any] = {"disagreements": len(differ), "inputs": p * p, "open": len(doubt)}
-    wrong = first_difference(left, right)
-    if wrong:
+    wrong = refuted(left, right)
+    if wrong is not None:
         sides = (right.table, left.table)
         listed = [[a, b, *(_answer(int(table[a, b])) for table in sides)] for a, b in differ[:LISTED].tolist()]
-        return Result(claim, Refuted(wrong), measured={**measured, "wrong": listed})
+        return Result(claim, wrong, measured={**measured, "wrong": listed})
     if len(doubt):
-        a, b = doubt[0]
-        reason = f"no answer is certain on {len(doubt)} inputs, first a, b = {a}, {b}"
+        reason = f"no answer is certain on {len(doubt)} of {p * p} inputs, {_first(doubt, left.reasons, right.reasons)}"
         return Result(claim, Unknown(reason), (), {}, measured)
     return Result(claim, Proved(EXHAUSTIVE), (), {"by": "exhaustive"}, measured)
 
@@ -102,8 +111,19 @@ def unchanged(subject: Subject, sign: int, report: RoundingReport) -> Result:
     }
     if report.holds:
         return Result(claim, Proved(ROUNDING), (), {"by": "running error"}, measured)
-    close = int((~(report.margins > report.bounds)).sum())
-    return Result(claim, Unknown(f"on {close} inputs the margin is within what float32 can lose"), (), {}, measured)
+    close = np.argwhere(~(report.margins > report.bounds))
+    first = _first(close, report.reasons)
+    reason = f"on {len(close)} inputs the margin is within what float32 can lose, {first}"
+    return Result(claim, Unknown(reason), (), {}, measured)
+
+
+def _first(pairs: NDArray[np.int64], *reasons: Mapping[tuple[int, int], str]) -> str:
+    """The first of the pairs, and on how many and why the bounds themselves fail."""
+    told = [(a, b, known[a, b]) for a, b in pairs.tolist() for known in reasons if (a, b) in known]
+    failed = (
+        f"; on {len(told)} there is no bound, first a, b = {told[0][0]}, {told[0][1]}: {told[0][2]}" if told else ""
+    )
+    return f"first a, b = {pairs[0][0]}, {pairs[0][1]}{failed}"
 
 
 def unchanged_student(student: FloatStudent) -> Result:

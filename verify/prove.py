@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.claims import Claim, Proved, Refuted, Subject, Unknown, Verdict, equals
+from verify.claims import Claim, Proved, Subject, Unknown, Verdict, equals
 from verify.encode import covers, program_obligations, student_obligations
 from verify.exact_net import ExactNet
-from verify.links import EXHAUSTIVE, Answers, first_difference
+from verify.links import EXHAUSTIVE, Answers, refuted
 from verify.programs import Program
 from verify.relax import by_pairs, relax
 from verify.results import Result, rounded
@@ -25,9 +25,9 @@ MOST_PAIRS = 2000  # of a domain that is worth trying pair by pair after the sym
 def prove_program(program: Program, budget: Budget, progress: Progress = silent) -> Result:
     """The program equals (a +- b) mod p on every input, exactly, by Z3."""
     claim = equals(Subject.PROGRAM, Subject.ARITHMETIC, program.p, program.sign)
-    wrong = first_difference(Answers.of(program), Answers.arithmetic(program.p, program.sign))
-    if wrong:
-        return Result(claim, Refuted(wrong))
+    wrong = refuted(Answers.of(program), Answers.arithmetic(program.p, program.sign))
+    if wrong is not None:
+        return Result(claim, wrong)
     return _concluded(claim, discharge(program_obligations(program), budget, progress))
 
 
@@ -39,9 +39,9 @@ def prove_student(
     `proved` is the result for this program; its obligations are part of this proof.
     """
     claim = equals(Subject.INTEGER, Subject.PROGRAM, net.p, net.sign)
-    wrong = first_difference(Answers.of(net), Answers.of(program))
-    if wrong:
-        return Result(claim, Refuted(wrong))
+    wrong = refuted(Answers.of(net), Answers.of(program))
+    if wrong is not None:
+        return Result(claim, wrong)
     if not isinstance(proved.verdict, Proved):
         return Result(claim, Unknown("it agrees with the program, which is not proved to be arithmetic itself"))
     relaxation = relax(net, program)

@@ -17,7 +17,7 @@ every W_O and W_out that wrote into the stream: what cancels in exact arithmetic
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ from verify.running_error import (
     EXACTNESS,
     INFLATE,
     LARGEST,
+    SHARP,
     Bounded,
     Composites,
     Stream,
@@ -51,6 +52,8 @@ from verify.running_error import (
 class RoundingReport:
     """By pair: the exact net's answer, how far it certainly leads, and how much float32 can change in that lead.
 
+    What fails, fails for one pair: `reasons` says of a pair why nothing is known of it, or nothing of its float32.
+
     An answer is NO_ANSWER where none leads for certain: a tie, or too close for float64. `margins` are lower bounds of
     the largest exact logit minus the second (negative or 0: no answer), `bounds` upper bounds of what any order of
     summation in float32 can change in the difference of the largest logit and any other; inf: nothing is known.
@@ -59,10 +62,13 @@ class RoundingReport:
     answers: NDArray[np.int64]
     margins: Reals
     bounds: Reals
+    reasons: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @cached_property
     def ratios(self) -> Reals:
-        return self.margins / self.bounds
+        """-inf where nothing is known."""
+        known = np.isfinite(self.margins) & np.isfinite(self.bounds) & (self.bounds > 0)
+        return np.divide(self.margins, self.bounds, out=np.full(self.margins.shape, -np.inf), where=known)
 
     @property
     def holds(self) -> bool:
@@ -75,7 +81,8 @@ class RoundingReport:
 
     @property
     def median(self) -> float:
-        return float(np.median(self.ratios))
+        with np.errstate(invalid="ignore"):  # between two pairs of which nothing is known
+            return float(np.median(self.ratios))
 
     def first_wrong(self, task: ModularTask) -> tuple[int, int] | None:
         """The first (a, b) whose answer is certain and not the task's."""
@@ -98,15 +105,43 @@ def analyse(net: RealNet, done: Callable[[], None] = lambda: None, coarse: bool 
         np.full((p, p), NO_ANSWER, dtype=np.int64), np.full((p, p), -np.inf), np.full((p, p), np.inf)
     )
     with np.errstate(all="ignore"):
-        try:
-            evaluate = _Evaluation(net, coarse)
-            for a in range(p):
-                logits, errors = evaluate(a)
-                report.answers[a], report.margins[a], report.bounds[a] = _settle(logits, errors)
-                done()
-        except TooLarge:
-            report.bounds[:] = np.inf
+        if beyond := _beyond(net):
+            report.reasons.update(dict.fromkeys(np.ndindex(p, p), beyond))
+            return report
+        evaluate = _Evaluation(net, coarse)
+        for a in range(p):
+            inputs = np.arange(p)
+            while len(inputs):
+                try:
+                    logits, errors, rho = evaluate(a, inputs)
+                except TooLarge as failed:
+                    report.reasons.update(
+                        zip(((a, int(b)) for b in inputs[failed.inputs]), failed.reasons, strict=True)
+                    )
+                    inputs = np.delete(inputs, failed.inputs)
+                    continue
+                answers, margins, bounds = _settle(logits, errors)
+                sharp = np.flatnonzero(~(rho < 0.25))
+                bounds[sharp] = np.inf
+                report.reasons.update(((a, int(inputs[i])), SHARP.format(rho[i])) for i in sharp)
+                report.answers[a, inputs], report.margins[a, inputs], report.bounds[a, inputs] = (
+                    answers,
+                    margins,
+                    bounds,
+                )
+                break
+            done()
     return report
+
+
+def _beyond(net: RealNet) -> str:
+    """Why nothing can be said of such weights; empty where something can."""
+    layers = (
+        [linear for block in net.blocks for linear in vars(block).values()] if isinstance(net, Decoder) else net.layers
+    )
+    stored = [net.unembed, *(m for linear in layers for m in vars(linear).values())]
+    largest = max(float(np.max(np.abs(m), initial=0.0)) for m in stored)
+    return "" if largest < LARGEST else f"a weight of {largest:.3g}, beyond 2^30"
 
 
 def _right(task: ModularTask) -> NDArray[np.int64]:
@@ -131,18 +166,13 @@ class _Evaluation:
     def __init__(self, net: RealNet, coarse: bool) -> None:
         self.net, self.coarse = net, coarse
         self.composites = Composites()
-        stored = [net.unembed]
         if isinstance(net, Decoder):
             self.w_in, self.w_out = net.blocks[-1].w_in, net.blocks[-1].w_out
             self.skip = True
-            stored += [m for block in net.blocks for linear in vars(block).values() for m in vars(linear).values()]
         else:
             width = len(net.layers[-1].weight)
             self.w_in, self.w_out = net.layers[-1], Linear(np.eye(width), np.zeros(width))
             self.skip = False
-            stored += [m for linear in net.layers for m in vars(linear).values()]
-        if not all(np.max(np.abs(m), initial=0.0) < LARGEST for m in stored):
-            raise TooLarge("a weight is beyond 2^30")
         u, w_in, w_out = net.unembed, self.w_in.weight, self.w_out.weight
         self.from_hidden = u @ w_out if self.skip else u
         self.identity = np.eye(u.shape[1])
@@ -151,9 +181,12 @@ class _Evaluation:
         self.hidden_sizes = (np.abs(u) @ np.abs(w_out)).max(axis=0)
         self.stream_sizes = self.hidden_sizes @ np.abs(w_in) + (np.abs(u).max(axis=0) if self.skip else 0)
 
-    def __call__(self, a: int) -> tuple[Reals, Reals]:
-        """Logits [p (b), p (c)], and bounds of what float32 changes in (largest - c), [p (b), p (c)]."""
-        stream = self._stream(a)
+    def __call__(self, a: int, inputs: NDArray[np.int64]) -> tuple[Reals, Reals, Reals]:
+        """Logits [b, p (c)], and bounds of what float32 changes in (largest - c), [b, p (c)], for some right symbols b.
+
+        The bounds are of float32 where the third, by input, is below 1/4; of float64, EXACTNESS times them, everywhere.
+        """
+        stream, rho = self._stream(a, inputs)
         if self.coarse:
             turned = stream.own + sum(turns.reach for turns in stream.turns)
             stream = Stream(stream.value, turned, stream.parts)
@@ -172,7 +205,7 @@ class _Evaluation:
         top = logits.argmax(axis=-1)
         if self.coarse:
             by_readout = by_readout + times(last.error, np.abs(u))
-            return logits, (by_readout + by_readout[np.arange(len(top)), top][:, None]) * INFLATE
+            return logits, (by_readout + by_readout[np.arange(len(top)), top][:, None]) * INFLATE, rho
         centre, spread = slopes(self.net.activation, pre)
         from_pre = spread * carried + (centre + spread) * made
         if self.net.activation != "relu":
@@ -186,29 +219,30 @@ class _Evaluation:
                 errors[b] += self._moved(jacobian @ matrix, t, box, self.stream_sizes @ np.abs(matrix))
             errors[b] += self._moved(self.from_hidden, t, from_pre[b], self.hidden_sizes)
             errors[b] += self._moved(u, t, from_after[b], np.zeros(u.shape[1]))
-        return logits, errors * INFLATE
+        return logits, errors * INFLATE, rho
 
     def _moved(self, matrix: Reals, top: int, box: Reals, sizes: Reals) -> Reals:
         """sum_i |matrix_top,i - matrix_c,i| box_i for every c, and what float64 can have lost in it, given `sizes`."""
         return np.abs(matrix - matrix[top]) @ box + 2 * self.lost * (sizes @ box)
 
-    def _stream(self, a: int) -> Stream:
-        """What the last MLP reads, flat: [p (b), d]."""
-        net = self.net
+    def _stream(self, a: int, inputs: NDArray[np.int64]) -> tuple[Stream, Reals]:
+        """What the last MLP reads, flat: [b, d]; and by input by how much a softmax may be off, of its value."""
+        net, rho = self.net, np.zeros(len(inputs))
         if not isinstance(net, Decoder):
-            h = np.concatenate([np.broadcast_to(net.left[a], net.left.shape), net.right], axis=1)
+            h = np.concatenate([np.tile(net.left[a], (len(inputs), 1)), net.right[inputs]], axis=1)
             stream = Stream(h, np.zeros_like(h))
             for layer in net.layers[:-1]:
                 value, carried, made = read(stream, layer, self.composites)
                 hidden = activate(net.activation, Bounded(value, carried + made))
                 stream = Stream(hidden.value, hidden.error)
-            return stream
-        stream = embedding(net.embed[net.tokens(a)] + net.pos)
+            return stream, rho
+        stream = embedding(net.embed[net.tokens(a)[inputs]] + net.pos)
         for i, block in enumerate(net.blocks):
             final = i + 1 == len(net.blocks)
             queries = stream.at(slice(-1, None)) if final else stream
             if block.width:
-                z, turns = attention(net, block, stream, queries, self.composites)
+                z, turns, off = attention(net, block, stream, queries, self.composites)
+                rho = np.maximum(rho, off)
                 stream = write(queries, block.o, z, (turns,))
             else:
                 nothing = np.zeros((*queries.value.shape[:2], 0))
@@ -216,4 +250,4 @@ class _Evaluation:
             if not final:
                 value, carried, made = read(stream, block.w_in, self.composites)
                 stream = write(stream, block.w_out, activate(net.activation, Bounded(value, carried + made)))
-        return stream.at(0)
+        return stream.at(0), rho

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory
@@ -14,11 +15,12 @@ from pipeline.tasks.modular import SIGNED
 from verify import checker
 from verify.certificate import OBLIGATIONS, Certificate, Entry, described
 from verify.chain import overall
-from verify.claims import Proved, Refuted, Subject, Unknown, Verdict, on_pairs, task_name
+from verify.claims import Proved, Refuted, Subject, Verdict, on_pairs, task_name
 from verify.compact import prove_compact
+from verify.doubts import doubted, doubts, standing
 from verify.exact_net import ExactNet, file_sha256, load_exact_net
 from verify.float_student import FloatStudent, load_float_student
-from verify.links import Answers, agree, chain, unchanged, unchanged_student
+from verify.links import Answers, agree, chain, refuted, unchanged, unchanged_student
 from verify.programs import Program, extract, load_program
 from verify.prove import prove_program, prove_student
 from verify.real_net import RealNet, load_real_net
@@ -83,14 +85,14 @@ def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, p
     """Extracts the program (unless one is given), proves every link, lets the checker check, writes `out_dir`.
 
     Without an `out_dir` nothing is kept. `timeout` is wall-clock seconds for the solver, all obligations together.
-    Whatever the checker does not accept is not Proved. Raises UserError on bad input, with nothing written.
+    What the checker does not confirm is Unknown, claim by claim. Raises UserError on bad input, with nothing written.
     """
     if not 0 <= timeout <= LONGEST:
         raise UserError(f"timeout = {timeout}: seconds from 0 to {LONGEST}")
     loaded = load(nets)
     if out_dir is not None:
         free(Path(out_dir), nets.given)
-    results = prove(loaded, Budget.of(timeout), progress)
+    results, answers = prove(loaded, Budget.of(timeout), progress)
     task = {
         "kind": "pairs",
         "name": task_name(loaded.p, loaded.sign),
@@ -116,13 +118,16 @@ def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, p
         def certificate(results: Sequence[Result]) -> Certificate:
             return Certificate(task, files, words, tuple(map(Entry.of, results)), overall(results))
 
-        certificate(results).write(directory)
         progress("the checker evaluates every file on its own")
-        rejection = rejected(directory, given)
-        if rejection:
-            results = [r if isinstance(r.verdict, Unknown) else r.doubted(f"the checker: {rejection}") for r in results]
-            certificate(results).write(directory)
-        progress(f"checker: {rejection or 'it comes to the same verdicts'}")
+        made: dict[Any, Any] = {}
+        names = [result.claim.name for result in results]
+        results = standing(
+            results,
+            lambda results: certificate(results).write(directory),
+            lambda: doubts(directory, given, names, made),
+            progress,
+            lambda result, doubt: elsewhere(result, doubt, answers),
+        )
         written = certificate(results)
     return Summary(written.verdict, tuple(results), written, loaded.program)
 
@@ -153,8 +158,8 @@ def load(nets: Nets) -> Loaded:
     return Loaded(*expected, reals[0], reals[1], student, integer, program)
 
 
-def prove(loaded: Loaded, budget: Budget, progress: Progress) -> list[Result]:
-    """Every claim of the chain, from arithmetic to the trained net, and what stands beside it."""
+def prove(loaded: Loaded, budget: Budget, progress: Progress) -> tuple[list[Result], list[Answers]]:
+    """Every claim of the chain and what stands beside it, and what each subject of the chain answers."""
     p, sign, results = loaded.p, loaded.sign, list[Result]()
     links: list[Answers] = []
     beside: list[Result] = []
@@ -175,9 +180,21 @@ def prove(loaded: Loaded, budget: Budget, progress: Progress) -> list[Result]:
             links.append(Answers.enclosed(subject, sign, report))
             beside.append(unchanged(subject, sign, report))
     results += chain(links)
+    arithmetic = Answers.arithmetic(p, sign)
     if loaded.trained is not None:
-        results.append(agree(links[-1], Answers.arithmetic(p, sign)))
-    return [*results, *beside]
+        results.append(agree(links[-1], arithmetic))
+    return [*results, *beside], [*links, arithmetic]
+
+
+def elsewhere(result: Result, doubt: checker.Finding, answers: Sequence[Answers]) -> Result:
+    """Doubted; or refuted by an input of which the checker is certain, where its bounds leave the first one open."""
+    by_subject = {one.subject.value: one for one in answers}
+    sides = [by_subject.get(str(value)) for _, value in result.claim.fields if result.claim.kind == "equals"]
+    if isinstance(result.verdict, Refuted) and len(sides) == 2 and sides[0] and sides[1] and doubt.elsewhere:
+        found = refuted(sides[0], sides[1], doubt.elsewhere)
+        if found is not None:
+            return replace(result, verdict=found)
+    return doubted(result, doubt)
 
 
 def _compact(net: ExactNet, program: Program, budget: Budget, progress: Progress) -> Result:
@@ -203,16 +220,6 @@ def _radius(net: ExactNet, progress: Progress) -> list[Result]:
     measured = {"median": rounded(float(report.median.lower)), "smallest": rounded(float(report.smallest.lower))}
     claim = on_pairs("radius", net.p, net.sign, **fields)
     return [Result(claim, report.verdict, (), {"by": "least lead"}, measured)]
-
-
-def rejected(directory: Path, files: Sequence[Path]) -> str:
-    """Why the checker does not accept what was written; empty if it does."""
-    try:
-        checker.check(directory / "certificate.json", files)
-    except Exception as error:
-        # Whatever goes wrong in there, it was not accepted.
-        return f"{type(error).__name__}: {error}"
-    return ""
 
 
 _OURS = {"certificate.json", "program.py", OBLIGATIONS}

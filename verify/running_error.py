@@ -5,15 +5,15 @@
 
     a sum of n terms      gamma_n sum |terms| + n TINY,    gamma_n = n u / (1 - n u)
     x + y                 u |x + y|
-    softmax               every weight is off by a factor of at most 1 + rho, rho = t + t^2,
+    softmax               every weight is off by a factor of at most 1 + rho, rho = t + t^2 (for rho < 1/4),
                           t = 2 (largest error of a score + u largest difference) + (n + 2 LIBM + 8) u
     tanh-GELU             1.2 (error of x) + LIBM u |x|, since |gelu'| < 1.2
 
 Assumptions on the float32 arithmetic: every operation rounds its result to within u of it, or, where the result is
 below the normal range, is off by at most 2^-126 (flushing to zero, of operands too); exp and tanh are within 8 ulp
 (LIBM u); the division by sqrt(d_head) may also be a multiplication, before or after the sum. TensorFloat-32 and half
-precision are not float32. Magnitudes stay below LARGEST, else `TooLarge`; hence there is no overflow, and TINY covers
-underflow.
+precision are not float32. Magnitudes stay below LARGEST, else `TooLarge`, which says of which inputs; hence there is no
+overflow, and TINY covers underflow. Where heads weigh by share 0 nothing is asked of their softmax.
 
 The values themselves are float64, an arithmetic of the same kind with u = 2^-53. Each bound is a power series in u with
 coefficients >= 0 and no constant term, so at 2^-53 it is at most 2^-29 times what it is at 2^-24: the exact value lies
@@ -40,6 +40,8 @@ UNIT = 2.0**-24
 LIBM = 16
 TINY = 2.0**-90
 LARGEST = 2.0**30
+SHARPEST = 2.0**10
+SHARP = "a softmax may be off by {:.3g} of its value"
 INFLATE = 1 + 2.0**-20
 ROOT, CUBIC = np.sqrt(2 / np.pi), 0.044715
 """gelu_tanh(x) = x/2 (1 + tanh(ROOT (x + CUBIC x^3)))."""
@@ -48,7 +50,14 @@ EXACTNESS = 2.0**-28
 
 
 class TooLarge(ArithmeticError):
-    """A magnitude beyond LARGEST, or an error beyond 1 in a softmax: nothing is claimed about such a net."""
+    """Nothing is claimed about some inputs of a batch: `inputs` are their places in it, `reasons` says why of each."""
+
+    def __init__(self, what: str, reach: Reals, limit: float) -> None:
+        """`reach` [b, ...] is not below the limit everywhere; `what` is a phrase with a place for the largest of it."""
+        worst = reach.reshape(len(reach), -1).max(axis=1)
+        self.inputs = np.flatnonzero(~(worst < limit))
+        self.reasons = [what.format(worst[i]) for i in self.inputs]
+        super().__init__(f"{len(self.inputs)} inputs: {self.reasons[0]}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +137,9 @@ def times(x: Reals, matrix: Reals) -> Reals:
 
 
 def summed(terms: int, sizes: Reals) -> Reals:
-    """The error of a sum with that many terms, of which `sizes` bounds the sum of magnitudes."""
+    """The error of a sum with that many terms, of which `sizes` [b, ...] bounds the sum of magnitudes."""
     if not np.max(sizes, initial=0.0) < LARGEST:
-        raise TooLarge(f"magnitudes reach {np.max(sizes):.3g}, beyond 2^30")
+        raise TooLarge("magnitudes reach {:.3g}, beyond 2^30", sizes, LARGEST)
     return terms * UNIT / (1 - terms * UNIT) * sizes + terms * TINY
 
 
@@ -188,8 +197,8 @@ def made_by_gelu(pre: Bounded) -> Reals:
 
 def attention(
     net: Decoder, block: Block, stream: Stream, queries: Stream, composites: Composites
-) -> tuple[Bounded, Turns]:
-    """z, the heads' weighted values side by side, at the last positions, as many as `queries` has.
+) -> tuple[Bounded, Turns, Reals]:
+    """z, the heads' weighted values side by side, at the last positions, as many as `queries` has, and rho by input.
 
     The error of z is a box, and one number for each head and position seen: how far its weight is off, in the direction
     of its value as `block.o` writes it. Of those, what all weights have in common is taken out: as they sum to 1, an
@@ -206,11 +215,19 @@ def attention(
     seen = np.ones((n_queries, n), dtype=bool)
     if net.causal:
         seen = np.tril(seen, n - n_queries)
+    flat = (*q.value.shape[:2], block.width)
+    if net.share == 0:
+        # Every weight is 1, since q and k are below LARGEST and no score overflows; 4 roundings are more than it takes.
+        z, sizes, error = (np.einsum("qk,bkhd->bqhd", seen, x) for x in (v.value, v.size, v.error))
+        error = (error + summed(n + 4, sizes)).reshape(flat)
+        nothing = np.zeros((*q.value.shape[:2], 0))
+        none = Turns(np.zeros((*nothing.shape, len(block.o.weight))), nothing)
+        return Bounded(z.reshape(flat), error), none, np.zeros(len(z))
     root = np.sqrt(net.d_head)
     scores = np.einsum("bqhd,bkhd->bhqk", q.value, k.value) / root
     products = np.einsum("bqhd,bkhd->bhqk", q.size, k.size) / root
     moved = np.einsum("bqhd,bkhd->bhqk", q.error, k.size) + np.einsum("bqhd,bkhd->bhqk", q.size, k.error)
-    pattern, by_scores = _softmax(Bounded(scores, moved / root + summed(net.d_head + 4, products)), seen)
+    pattern, by_scores, rho = _softmax(Bounded(scores, moved / root + summed(net.d_head + 4, products)), seen)
     mean = np.einsum("bhqk,bkhd->bqhd", pattern.value, v.value)
     z, made = mean, pattern.error
     if net.share != 1:
@@ -227,8 +244,7 @@ def attention(
     turned = np.einsum("bhqk,bqkhd->bqhd", by_scores, np.abs(differences))
     rows = _directions(differences, block.o)
     turns = Turns(rows, by_scores.transpose(0, 2, 1, 3).reshape(rows.shape[:-1]))
-    flat = (*z.shape[:2], block.width)
-    return Bounded(z.reshape(flat), error.reshape(flat), turned.reshape(flat)), turns
+    return Bounded(z.reshape(flat), error.reshape(flat), turned.reshape(flat)), turns, rho
 
 
 def _directions(differences: Reals, o: Linear) -> Reals:
@@ -238,10 +254,12 @@ def _directions(differences: Reals, o: Linear) -> Reals:
     return rows.reshape(*rows.shape[:2], -1, rows.shape[-1])
 
 
-def _softmax(scores: Bounded, seen: Reals) -> tuple[Bounded, Reals]:
-    """Weights, each with the error that the softmax makes, and what the errors of the scores move in each.
+def _softmax(scores: Bounded, seen: Reals) -> tuple[Bounded, Reals, Reals]:
+    """Weights, each with the error that the softmax makes, what the errors of the scores move in each; rho by input.
 
     The largest score is at most 2 error away in either arithmetic; float32 may subtract another one than float64.
+    Nothing is known of float32 where rho is no less than 1/4. Of float64, whose scores are off by 2^-29 times as much,
+    everything holds nevertheless up to SHARPEST: there weights move by a factor within 1 +- 2^-23.
     """
     masked = np.where(seen, scores.value, -np.inf)
     shifted = masked - masked.max(axis=-1, keepdims=True)
@@ -251,10 +269,11 @@ def _softmax(scores: Bounded, seen: Reals) -> tuple[Bounded, Reals]:
     spread = np.where(seen, -shifted, 0.0).max(axis=-1, keepdims=True) + 4 * worst
     t = 2 * (worst + summed(1, spread))
     rho, made = t + t * t, (seen.shape[-1] + 2 * LIBM + 10) * UNIT
-    if not np.max(rho) < 0.25:
-        raise TooLarge(f"a softmax may be off by {np.max(rho):.3g} of its value")
+    if not np.max(rho) < SHARPEST:
+        raise TooLarge(SHARP, rho, SHARPEST)
     moved = np.where(seen, value * (1 - value + EXACTNESS) * rho, 0.0)
-    return Bounded(value, np.where(seen, made * (value + moved) + TINY, 0.0)), moved
+    weights = Bounded(value, np.where(seen, made * (value + moved) + TINY, 0.0))
+    return weights, moved, rho.reshape(len(rho), -1).max(axis=1)
 
 
 def _made(x: Bounded, linear: Linear) -> Reals:

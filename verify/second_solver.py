@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from verify.checker import plain
+
 SECONDS = 300.0
 
 
@@ -64,7 +66,7 @@ def main(paths: list[str]) -> int:
         try:
             said = answers(path.read_text())
         except (OSError, ValueError) as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            print(plain(f"{path}: {error}"), file=sys.stderr)
             return 64
         counts = ", ".join(f"{said.count(answer)} {answer}" for answer in sorted(set(said))) or "no question"
         print(f"{path.name}: {counts} in {time.monotonic() - began:.1f} s", flush=True)

@@ -33,15 +33,17 @@ class StreamProof:
     verdict: Verdict
     machine: Machine | None
     invariant: Invariant | None
+    wrong: StreamCounterexample | None = None
+    doubt: str = ""
 
-    def doubted(self, reason: str) -> StreamProof:
-        """The same, but whatever was Proved or Refuted is Unknown."""
+    def with_results(self, results: Sequence[Result]) -> StreamProof:
+        """The same with other verdicts on the claims, and what they come to."""
+        known = [replace(r, measured={**_machines(r.evidence), **r.measured}) if _is_open(r) else r for r in results]
+        return replace(self, results=tuple(known), verdict=overall(known, self.wrong, self.doubt))
 
-        def doubt(verdict: Verdict) -> Verdict:
-            return verdict if isinstance(verdict, Unknown) else Unknown(reason)
-
-        results = tuple(replace(result, verdict=doubt(result.verdict)) for result in self.results)
-        return replace(self, results=results, verdict=doubt(self.verdict))
+    def not_refuted(self, reason: str) -> StreamProof:
+        """The same without its stream, which the checker does not confirm."""
+        return replace(self, wrong=None, doubt=reason).with_results(self.results)
 
 
 def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent) -> StreamProof:
@@ -68,7 +70,16 @@ def prove_stream(net: RecurrentNet, budget: Budget, progress: Progress = silent)
         results.append(Result(claim, _inductive(invariant), (), evidence(invariant), _measured(net, invariant)))
     claim = on_streams("invariant rounding", task.key)
     results.append(Result(claim, _in_float32(results[-1].verdict, invariant), (), evidence(invariant)))
-    return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant)
+    return StreamProof(net, tuple(results), overall(results, wrong, doubt), machine, invariant, wrong, doubt)
+
+
+def _is_open(result: Result) -> bool:
+    return result.claim.kind == "machine" and isinstance(result.verdict, Unknown)
+
+
+def _machines(evidence: dict[str, Any]) -> dict[str, Any]:
+    """What a machine claim that is not Proved has in `measured`."""
+    return {name: evidence[name] for name in ("machine", "reference") if evidence.get(name) is not None}
 
 
 def read_machine(net: RecurrentNet) -> Machine | None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import StreamTask
 from verify.claims import Proved, Refuted, Verdict
+from verify.doubts import Doubts, doubts, standing
 from verify.exact_net import file_sha256
 from verify.recurrent_net import load_recurrent
-from verify.run import LONGEST, free, output_directory, rejected
+from verify.results import Result
+from verify.run import LONGEST, free, output_directory
 from verify.solver import Budget, Progress, silent
 from verify.stream_certificate import certificate
 from verify.stream_program import render
 from verify.stream_prove import StreamProof, prove_stream
+
+WHOLE = "net equals task"
+"""The checker's name for the stream that refutes the whole."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ def verify_stream(
 ) -> StreamSummary:
     """Proves, lets the checker check, and writes `out_dir`; without one nothing is kept.
 
-    `task` is what the snapshot must be of. Whatever the checker does not accept is not Proved. Raises UserError on bad
-    input, with nothing written.
+    `task` is what the snapshot must be of. What the checker does not confirm is Unknown, claim by claim. Raises
+    UserError on bad input, with nothing written.
     """
     if not 0 <= timeout <= LONGEST:
         raise UserError(f"timeout = {timeout}: seconds from 0 to {LONGEST}")
@@ -64,10 +71,22 @@ def verify_stream(
             (directory / "program.py").write_text(render(proof.machine, net.task))
             files["program"] = file_sha256(directory / "program.py")
             given.append(directory / "program.py")
-        certificate(proof, net_path, files).write(directory)
-        rejection = rejected(directory, given)
-        if rejection:
-            proof = proof.doubted(f"the checker: {rejection}")
+        made: dict[Any, Any] = {}
+        names = [*(result.claim.name for result in proof.results), WHOLE]
+
+        def write(results: Sequence[Result]) -> None:
+            nonlocal proof
+            proof = proof.with_results(results)
             certificate(proof, net_path, files).write(directory)
-        progress(f"checker: {rejection or 'it comes to the same verdicts'}")
+
+        def ask() -> Doubts:
+            nonlocal proof
+            found = doubts(directory, given, names, made)
+            if WHOLE in found and proof.wrong is not None:
+                proof = proof.not_refuted(f"the checker: {found[WHOLE].how}")
+                write(proof.results)
+                found = doubts(directory, given, names, made)
+            return found
+
+        standing(proof.results, write, ask, progress)
     return StreamSummary(proof)

@@ -83,8 +83,12 @@ def spell(status: Status, joint: dict[str, Any], claims: Sequence[Claim]) -> str
 
 
 def evidence(verdict: dict[str, Any]) -> str:
-    """The equation of a Refuted, the reason of an Unknown, nothing for a Proved."""
-    return str((verdict.get("counterexample") or {}).get("equation") or verdict.get("reason") or "")
+    """The equation of a Refuted, the reason of an Unknown, nothing for a Proved; what is not printable is escaped.
+
+    The table of verdicts goes to a terminal, which a certificate must not command.
+    """
+    said = str((verdict.get("counterexample") or {}).get("equation") or verdict.get("reason") or "")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
 
 
 def parse_claim(document: dict[str, Any]) -> Claim:

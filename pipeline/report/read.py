@@ -28,11 +28,16 @@ STAGE_OF = {
 def record(key: str, root: Path) -> Record:
     """Everything the report needs to know about one run.
 
-    Raises UserError where a file is missing, is not what its name says, or lacks a field, and where the certificate
-    contradicts the exact count of wrong answers.
+    Raises UserError where a file is missing, is not what its name says, or lacks a field, where the certificate is of
+    another net, and where it contradicts the exact count of wrong answers.
     """
     found = parsed(root, f"runs/{key}/params.json", lambda text: assemble(key, root, json.loads(text)))
     last = found.ladder[-1]
+    if dict(found.certificate.hashes).get("trained net") != found.phases.snapshots[-1]:
+        raise UserError(
+            f"proofs/{key}/certificate.json: not of the last snapshot that analysis/{key} is of; "
+            f"run the stages interp and verify again"
+        )
     if found.certificate.status == "Proved" and last.wrong:
         raise UserError(
             f"proofs/{key}/certificate.json = Proved, but compressed/{key}/ladder.json counts {last.wrong} wrong "

@@ -16,6 +16,7 @@ from pipeline.report.records import Status, Timeline
 from pipeline.report.svg import responsive
 
 WIDTH = 900
+CHECK = "<code>python -m verify chain</code>"
 
 
 def read_timeline(
@@ -60,12 +61,19 @@ def timeline_page(timeline: Timeline) -> str:
     """The whole file; it opens without network."""
     domain, last = drawing.loss_domain([timeline]), timeline.phases.cycles[-1]
     body = responsive(lambda width: drawing.draw(timeline, width, domain, last), WIDTH)
-    count = len(timeline.phases.cycles)
+    count, reading = len(timeline.phases.cycles), READING + unchecked(timeline)
     title = f"{timeline.key}: {count} snapshot{'s' if count > 1 else ''}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n"
         f"<body>{HATCH}<main><h1>{escape(title)}</h1><figure>{drawing.key()}{body}"
-        f"<figcaption><p class='reading'>{READING}</p></figcaption></figure></main></body></html>\n"
+        f"<figcaption><p class='reading'>{reading}</p></figcaption></figure></main></body></html>\n"
     )
+
+
+def unchecked(timeline: Timeline) -> str:
+    """What is said of a certificate's verdict, which this page repeats and does not check."""
+    if timeline.proof is None:
+        return ""
+    return f" The verdict on the last snapshot is its certificate's, NOT CHECKED here: {CHECK} checks it."

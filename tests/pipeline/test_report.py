@@ -27,13 +27,13 @@ def dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
-def certificate(claims: list[dict[str, Any]]) -> dict[str, Any]:
-    """With the joint verdict that verify gives: that of the weakest claim."""
+def certificate(claims: list[dict[str, Any]], trained: str = f"{4:064x}") -> dict[str, Any]:
+    """With the joint verdict that verify gives: that of the weakest claim; `trained` is the trained net's hash."""
     rank = ["Refuted", "Unknown", "Proved"]
     links = [claim for claim in claims if claim["claim"]["kind"] == "equals"]
     known = [claim["verdict"] for claim in links if claim["verdict"]["verdict"] in rank]
     joint = min(known, key=lambda verdict: rank.index(verdict["verdict"]), default={"verdict": "Proved"})
-    files = {name: {"sha256": "f" * 64} for name in ("integer student", "trained net")}
+    files = {"integer student": {"sha256": "f" * 64}, "trained net": {"sha256": trained}}
     return {"claims": claims, "files": files, "solvers": [{"name": "z3", "version": "5"}], "verdict": joint}
 
 
@@ -100,7 +100,7 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
         {"name": name, "parameters": n, "bytes": n, "wrong": wrong, "inputs": P * P, "note": ""} for name, n in rungs
     ]
     dump(root / "compressed" / key / "ladder.json", {"rungs": ladder})
-    dump(root / "proofs" / key / "certificate.json", certificate(claims))
+    dump(root / "proofs" / key / "certificate.json", certificate(claims, f"{last:064x}"))
     verdicts = ["cycle,status,wrong,open,inputs,margin,margin_over_coarse_bound,counterexample,sha256"]
     for cycle in range(last + 1):
         right = accuracy == 1 and cycle > 2
@@ -403,6 +403,21 @@ def test_missing_or_broken_file_is_one_line(root: Path, name: str, stage: str, d
     assert stage in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (root / "report").exists()
+
+
+def test_a_certificate_of_another_run_is_one_line_and_no_picture(root: Path) -> None:
+    dump(root / "proofs" / CATAPULT / "certificate.json", certificate(proved(), "e" * 64))
+    with pytest.raises(UserError, match=f"proofs/{CATAPULT}/certificate.json: not of the last snapshot") as caught:
+        made(root)
+    assert "\n" not in str(caught.value)
+    assert not (root / "report").exists()
+
+
+def test_a_certificate_does_not_command_the_terminal(root: Path) -> None:
+    claims = [claim("s", "Unknown", reason="\x1b[2K\rProved \u202e")]
+    dump(root / "proofs" / CATAPULT / "certificate.json", certificate(claims))
+    _, summary = made(root, [CATAPULT])
+    assert summary.rows[0].verdict == r"Unknown: \x1b[2K\rProved \u202e"
 
 
 def test_a_proof_that_the_count_contradicts_is_not_reported(root: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks.by_hand import write_snapshot
 from tests.verify.forward_nets import KINDS, P, exact_logits, perceptron, write
 from verify import checker
-from verify.checker import ONE, UNSURE, UP, Errors, Evaluation, Forward, Matrix, Weights, exp, gelu, rounding
+from verify.checker import ONE, UNSURE, UP, Errors, Evaluation, Forward, Matrix, Weights, bounds, exp, gelu
 from verify.exact_net import NO_ANSWER
 from verify.real_net import load_real_net
 from verify.rounding import analyse
@@ -31,7 +31,15 @@ def evaluation(data: bytes) -> Evaluation:
 def check(data: bytes) -> tuple[list[list[int | None]], bool]:
     """Answers, None where none is certain, and whether float32 gives the same."""
     found = evaluation(data)
-    return [[None if v == UNSURE else v for v in row] for row in found.answers], found.unchanged()
+    return [[None if v == UNSURE else v for v in row] for row in found.answers], unchanged(found)
+
+
+def unchanged(found: Evaluation) -> bool:
+    try:
+        found.unchanged()
+    except checker.Coarse:
+        return False
+    return True
 
 
 def rejects(data: bytes) -> bool:
@@ -48,13 +56,13 @@ def test_it_agrees_with_the_prover_and_with_balls(kind: str, tmp_path: Path) -> 
     shape, tensors = KINDS[kind](np.random.default_rng(3))
     path = write(tmp_path / "net.safetensors", shape, tensors)
     report = analyse(load_real_net(path))
-    answers, unchanged = check(path.read_bytes())
+    answers, kept = check(path.read_bytes())
     assert [[NO_ANSWER if v is None else v for v in row] for row in answers] == report.answers.tolist()
-    assert unchanged
+    assert kept
     assert report.holds
     together, pairs = Forward(evaluation(path.read_bytes()).net), [(0, 0), (1, 3), (4, 2)]
     logits = {pair: together.logits(*pair) for pair in pairs}
-    (fixed,), (rounded,) = Errors(together, False).leads(), rounding(together)
+    (fixed,), (rounded,) = Errors(together, False).leads(), bounds(together, True)
     assert fixed < rounded
     for pair in pairs:
         exact = [float(v.mid()) for v in exact_logits(shape, tensors, *pair)]
@@ -95,6 +103,62 @@ def test_inputs_are_settled_alone_where_all_together_do_not_close(
     assert check(data)[1]
     monkeypatch.setattr(checker, "MOST_CLOSE", 3)
     assert not check(data)[1]
+
+
+def test_answers_are_settled_alone_where_one_bound_for_all_is_too_coarse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for float32, so in exact arithmetic: one wide input does not cost the others their answers."""
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    data = write(tmp_path / "net.safetensors", shape, tensors).read_bytes()
+    near, together = evaluation(data), Errors.leads
+
+    def useless(self: Errors, top: int | None = None, others: Any = ()) -> list[int]:
+        if top is None:
+            raise checker.Coarse("too many at once")
+        return together(self, top, others)
+
+    monkeypatch.setattr(Errors, "leads", useless)
+    alone = evaluation(data)
+    assert (alone.answers, alone.open) == (near.answers, {})
+    alone.unchanged()
+    monkeypatch.setattr(checker, "MOST_CLOSE", 3)
+    few = evaluation(data)
+    assert len(few.open) == P * P - 3
+    assert all((a, b) in few.open or few.answers[a][b] == near.answers[a][b] for a in range(P) for b in range(P))
+    few.settle((4, 4))
+    assert few.answers[4][4] == near.answers[4][4]
+    with pytest.raises(checker.Coarse, match="no answer is certain on 21 inputs"):
+        few.unchanged()
+
+
+def test_a_lead_below_the_bound_of_all_and_above_its_own(tmp_path: Path) -> None:
+    """A wide symbol makes the bound of all inputs large; a lead between that and the input's own is certain."""
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    tensors["embed.weight"][3] *= 200.0
+    data = write(tmp_path / "net.safetensors", shape, tensors).read_bytes()
+    found = evaluation(data)
+    (shared,) = bounds(found.forward, False)
+    between = [pair for pair, lead in found.leads.items() if lead <= shared and pair not in found.open]
+    assert between
+    for pair in between:
+        exact = [float(v.mid()) for v in exact_logits(shape, tensors, *pair)]
+        assert found.answers[pair[0]][pair[1]] == max(range(P), key=exact.__getitem__)
+        assert found.lost[False][pair] < shared
+
+
+@pytest.mark.parametrize("scale", [300.0, 2.0**10, 2.0**20])
+def test_an_input_beyond_the_limits_is_open_alone(scale: float, tmp_path: Path) -> None:
+    shape, tensors = KINDS["two layers"](np.random.default_rng(3))
+    near = evaluation(write(tmp_path / "net.safetensors", shape, tensors).read_bytes())
+    tensors["embed.weight"][3] *= scale
+    found = evaluation(write(tmp_path / "net.safetensors", shape, tensors).read_bytes())
+    assert set(found.open) <= {(a, b) for a in range(P) for b in range(P) if 3 in (a, b)}
+    assert found.open
+    assert all("beyond 2^" in why or "integers lose" in why for why in found.open.values())
+    for a, b in ((a, b) for a in range(P) for b in range(P)):
+        assert (found.answers[a][b] == UNSURE) == ((a, b) in found.open)
+        assert 3 in (a, b) or found.answers[a][b] == near.answers[a][b]
 
 
 def test_packed_products_are_the_plain_ones_rounded_down() -> None:

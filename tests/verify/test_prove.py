@@ -93,7 +93,7 @@ def test_a_tie_is_a_wrong_answer(tmp_path: Path) -> None:
     summary = verify_run(Nets(integer=student), None, 10)
     assert isinstance(summary.results[1].verdict, Refuted)
     said = "0 + 0 (mod 7): the program says 0, the integer student has no one answer (a tie)"
-    assert str(summary.verdict) == f"Refuted: {said}"
+    assert str(summary.verdict) == f"Refuted: {said} (wrong on 14 of 49 inputs)"
     tensors = hand_built(7)
     tensors["readout"][:, 1:] = tensors["readout"][:, :1]  # logits all alike: no pair has an answer
     summary = verify_run(Nets(integer=write_student(tmp_path / "s", tensors, 7)), None, 10)
@@ -126,7 +126,7 @@ def test_no_time_is_unknown(student: Path, tmp_path: Path) -> None:
 def test_trained_net_wrong_or_without_student(tmp_path: Path, student: Path) -> None:
     wrong = write_snapshot(tmp_path / "wrong", 7, swap=True)
     alone = verify_run(Nets(wrong), tmp_path / "proof", 10)
-    assert str(alone.verdict) == "Refuted: 0 + 1 = 1 (mod 7), the trained net says 2"
+    assert str(alone.verdict) == "Refuted: 0 + 1 = 1 (mod 7), the trained net says 2 (wrong on 14 of 49 inputs)"
     assert alone.results[0].measured["disagreements"] == 14
     both = verify_run(Nets(wrong, integer=student), None, 30)
     assert [type(r.verdict) for r in both.results if r.claim.kind == "equals"] == [Proved, Proved, Refuted, Refuted]
@@ -207,7 +207,7 @@ def test_what_the_checker_rejects_is_not_proved(student: Path, tmp_path: Path, m
     def reject(*_: object) -> list[str]:
         raise checker.Rejected("on a whim")
 
-    monkeypatch.setattr(checker, "check", reject)
+    monkeypatch.setattr(checker, "judge", reject)
     summary = verify_run(Nets(integer=student), tmp_path / "proof", 60)
     assert summary.exit_code == 2
     assert not any(isinstance(result.verdict, Proved) for result in summary.results)
@@ -231,11 +231,13 @@ def test_the_chain_is_printed_with_its_weakest_link(
 ) -> None:
     verify_run(Nets(write_snapshot(tmp_path / "right", 7), integer=student), tmp_path / "right-proof", 60)
     verify_run(Nets(write_snapshot(tmp_path / "wrong", 7, swap=True), integer=student), tmp_path / "wrong-proof", 60)
-    assert main(["chain", str(tmp_path / "right-proof")]) == 0
+    right, wrong = (["--net", str(tmp_path / name), "--net", str(student)] for name in ("right", "wrong"))
+    assert main(["chain", str(tmp_path / "right-proof"), *right]) == 0
     said = capsys.readouterr().out.splitlines()
     assert any(line.startswith("integer student equals program ") and "Proved" in line for line in said)
+    assert any(line.startswith("formulas ") and "of these files" in line for line in said)
     assert "trained net is unchanged under rounding: Proved" in said[-2]
-    assert main(["chain", str(tmp_path / "wrong-proof" / "certificate.json")]) == 1
+    assert main(["chain", str(tmp_path / "wrong-proof" / "certificate.json"), *wrong]) == 1
     said = capsys.readouterr().out.splitlines()
     assert "weakest link" in said[-2]
     assert "Refuted" in said[-2]

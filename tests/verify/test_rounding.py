@@ -138,6 +138,51 @@ def test_weights_beyond_the_limit_leave_everything_open(name: str, tmp_path: Pat
     assert np.isinf(report.bounds).all()
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_no_bound_is_asked_of_a_softmax_whose_share_is_0(layers: int, tmp_path: Path) -> None:
+    """However sharp it would be: weights are 1, and the answers those of balls."""
+    shape, tensors = decoder(np.random.default_rng(5), n_layers=layers, softmax_share=0.0)
+    report = analyse(load_real_net(write(tmp_path / "net.safetensors", shape, tensors)))
+    for name in tensors:
+        if name.split(".")[-2] in "qk":
+            tensors[name] = tensors[name] * 1e4
+    net = load_real_net(write(tmp_path / "net.safetensors", shape, tensors))
+    sharp = analyse(net)
+    assert sharp.holds
+    assert sharp.reasons == {}
+    np.testing.assert_array_equal(sharp.answers, report.answers)
+    exact = [[float(v.mid()) for v in exact_logits(shape, tensors, a, b)] for a, b in np.ndindex(P, P)]
+    np.testing.assert_array_equal(sharp.answers.ravel(), np.argmax(exact, axis=1))
+    assert observed(net, sharp, 3).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("layers", "scale", "unsure"),
+    [(2, 300, False), (3, 100, False), (4, 100, True), (2, 1000, True), (2, 1e12, True)],
+)
+def test_the_theorem_fails_for_one_input_at_a_time(layers: int, scale: float, unsure: bool, tmp_path: Path) -> None:
+    """One symbol is embedded so far away that its scores are beyond bounds: pairs without it lose nothing by that."""
+    shape, tensors = decoder(np.random.default_rng(3), n_layers=layers)
+    near = analyse(load_real_net(write(tmp_path / "net.safetensors", shape, tensors)))
+    tensors["embed.weight"][3] *= scale
+    net = load_real_net(write(tmp_path / "net.safetensors", shape, tensors))
+    for report in (analyse(net), analyse(net, coarse=True)):
+        has_it = np.zeros((P, P), dtype=bool)
+        has_it[3] = has_it[:, 3] = True
+        np.testing.assert_array_equal(report.answers[~has_it], near.answers[~has_it])
+        np.testing.assert_array_equal(np.isinf(report.bounds), has_it | np.isinf(near.bounds))
+        assert {pair for pair in report.reasons if has_it[pair]} == set(zip(*np.nonzero(has_it), strict=True))
+        assert "a softmax may be off by" in report.reasons[0, 3] or "magnitudes reach" in report.reasons[0, 3]
+        assert not report.holds
+        assert report.smallest == -np.inf
+        assert not np.isnan(report.median)
+        assert bool((report.answers == NO_ANSWER).any()) is unsure
+        for a, b in np.argwhere(report.answers != NO_ANSWER):
+            exact = sorted((float(v.mid()), c) for c, v in enumerate(exact_logits(shape, tensors, a, b)))
+            assert report.answers[a, b] == exact[-1][1]
+            assert report.margins[a, b] <= (exact[-1][0] - exact[-2][0]) * (1 + 1e-12)
+
+
 def test_a_sharp_softmax_leaves_everything_open(tmp_path: Path) -> None:
     shape, tensors = decoder(np.random.default_rng(2))
     change(tensors, "blocks.0.attn.q.weight", 1e4)

@@ -136,7 +136,7 @@ def test_what_the_checker_rejects_is_not_proved(tmp_path: Path, monkeypatch: pyt
     def reject(*_: object) -> list[str]:
         raise checker.Rejected("on a whim")
 
-    monkeypatch.setattr(checker, "check", reject)
+    monkeypatch.setattr(checker, "judge", reject)
     summary = verify_stream(net, tmp_path / "proof")
     assert summary.exit_code == 2
     assert all(isinstance(result.verdict, Unknown) for result in summary.proof.results)
@@ -188,7 +188,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     net = write_net(tmp_path / "net.safetensors", adder(3), ADDITION)
     assert main(["stream", str(net), "--out", str(tmp_path / "proof")]) == 0
     assert "verdict: Proved (task = machine = net, in exact arithmetic and in float32)" in capsys.readouterr().out
-    assert main(["chain", str(tmp_path / "proof")]) == 0
+    assert main(["chain", str(tmp_path / "proof"), "--net", str(net)]) == 0
     assert "float32 net equals machine" in capsys.readouterr().out
     assert main(["stream", str(tmp_path / "none")]) == 64
     assert capsys.readouterr().err.count("\n") == 1
