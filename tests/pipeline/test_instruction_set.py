@@ -65,7 +65,10 @@ V3 = " ".join(sorted(NEEDED))
 INTEL = "GenuineIntel"
 PROCESSORS = {
     "Intel": (f"vendor_id\t: {INTEL}\nflags\t\t: fpu sse2 {V3} avx512f\n", True),
-    "AMD, two of them": (f"vendor_id\t: AuthenticAMD\nflags\t\t: {V3} sse4a\n\nprocessor\t: 1\nflags\t\t: {V3}\n", True),
+    "AMD, two of them": (
+        f"vendor_id\t: AuthenticAMD\nflags\t\t: {V3} sse4a\n\nprocessor\t: 1\nflags\t\t: {V3}\n",
+        True,
+    ),
     "AVX2 without FMA": (f"vendor_id\t: {INTEL}\nflags\t\t: {V3.replace('fma ', '')} fma4\n", False),
     "before AVX2": (f"vendor_id\t: {INTEL}\nflags\t\t: fpu sse4_1 sse4_2 avx\n", False),
     "the names elsewhere": (f"model name\t: {V3}\nflags\t\t: fpu\nvmx flags\t: {V3}\n", False),

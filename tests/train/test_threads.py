@@ -19,7 +19,12 @@ LARGE = {
     "cycle_steps: 10": "cycle_steps: 2",
     "evaluate_every: 5": "evaluate_every: 2",
 }
-"""A net and a batch that torch divides among its threads: with two it ends in other bytes unless train holds it to one."""
+"""Of a size that torch divides among its threads."""
+
+
+def one_thread_alone(cycle: int) -> None:
+    """Asked after every cycle: which sums two threads divide, and so whether bytes can tell, depends on the library."""
+    assert torch.get_num_threads() == 1
 
 
 def on_one_thread_and_on_two(train: Callable[[str], Path]) -> list[dict[str, bytes]]:
@@ -37,7 +42,9 @@ def on_one_thread_and_on_two(train: Callable[[str], Path]) -> list[dict[str, byt
 @pytest.mark.parametrize("recipe", ["standard", "catapult"])
 def test_a_run_on_pairs(tmp_path: Path, recipe: str) -> None:
     config = load_params(small_params(tmp_path, **LARGE)).run_config(recipe)
-    one, two = on_one_thread_and_on_two(lambda name: train_run(config, tmp_path / name, tmp_path / "state").directory)
+    one, two = on_one_thread_and_on_two(
+        lambda name: train_run(config, tmp_path / name, tmp_path / "state", one_thread_alone).directory
+    )
     assert one == two
     assert len(one) == 2 + 3
 
@@ -56,7 +63,7 @@ def test_a_run_on_streams(tmp_path: Path) -> None:
         config = config.model_copy(update={"recipe": config.recipe.model_copy(update={"teach": False})})
         one, two = on_one_thread_and_on_two(
             lambda name, recipe=recipe, config=config: train_stream_run(
-                config, tmp_path / recipe / name, None, tmp_path / "state"
+                config, tmp_path / recipe / name, None, tmp_path / "state", one_thread_alone
             )
         )
         assert one == two
