@@ -69,7 +69,7 @@ def test_a_child_is_its_parent_without_a_unit() -> None:
 
 def test_closed_is_refused_to_a_net_that_is_wrong_once() -> None:
     lessons = Lessons.of(machine("parity"))
-    crowd = Crowd.random(lessons, 6, 4, torch.Generator().manual_seed(0)).trained(300, (0.05,), None, 16.0)
+    crowd = Crowd.random(lessons, 16, 4, torch.Generator().manual_seed(0)).trained(300, (0.05,), None, 16.0)
     assert crowd.closed(None).any()
     other = replace(crowd, lessons=replace(lessons, answer=lessons.answer.clone().index_fill_(0, torch.tensor([0]), 1)))
     assert not other.closed(None).any()

