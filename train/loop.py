@@ -27,7 +27,7 @@ from train.history import Row, to_csv
 from train.losses import evaluate
 from train.recipes import initialise
 from train.schedules import multiplier
-from train.state import STATE_ROOT, ResumableState
+from train.state import KEPT, STATE_ROOT, ResumableState
 from train.step import Trainer
 
 
@@ -133,7 +133,7 @@ def train_run(
     state = ResumableState(config, device, state_root)
     with state.locked():
         history, measures = _train(config, device, state, after_cycle)
-        with fresh_directory(out) as directory:
+        with fresh_directory(out, KEPT) as directory:
             shutil.copytree(state.snapshots, directory / "snapshots")
             (directory / "history.csv").write_text(to_csv(history, measures))
             (directory / "params.json").write_text(to_json(_resolved(config)))

@@ -25,6 +25,7 @@ from pipeline.params import RunConfig
 from pipeline.stream_params import StreamRunConfig
 
 STATE_ROOT = Path(".cache/train")
+KEPT = "the finished cycles are kept: the same command goes on from there"
 
 
 def source_digest() -> str:

@@ -28,7 +28,7 @@ from train.environment import prepare
 from train.history import Row, to_csv
 from train.loop import Budget, train_step
 from train.recipes import initialise
-from train.state import STATE_ROOT, ResumableState
+from train.state import KEPT, STATE_ROOT, ResumableState
 from train.step import Trainer, measures_of
 
 APART = 1_000_003
@@ -94,7 +94,7 @@ def train_stream_run(
     teacher = counterexamples if config.recipe.teach else None
     with state.locked():
         saved = _train(config, state, teacher, after_cycle)
-        with fresh_directory(out) as directory:
+        with fresh_directory(out, KEPT) as directory:
             shutil.copytree(state.snapshots, directory / "snapshots")
             (directory / "history.csv").write_text(to_csv(saved["history"], measures_of(config.recipe)))
             (directory / "accuracy.csv").write_text(_table(saved["accuracy"]))
