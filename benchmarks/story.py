@@ -7,7 +7,6 @@ when the catapult run ends in `algorithm` and is proved, with 0 wrong answers, a
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -16,9 +15,10 @@ from pathlib import Path
 
 from compress.ladder import compress_run
 from interp.analyse import analyse_run
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import reported
 from pipeline.files import snapshot_paths
-from pipeline.params import PipelineParams, load_params
+from pipeline.params import PipelineParams, checked, load_params
 from train.loop import train_run
 from verify.run import Nets, verify_run
 
@@ -88,13 +88,11 @@ def with_task(params: PipelineParams, seed: int, p: int, operation: str) -> Pipe
     values = params.model_dump(mode="json")
     values["train"]["seed"] = seed
     values["task"] |= {"p": p, "operation": operation}
-    return PipelineParams.model_validate_json(json.dumps(values))
+    return checked(values, PipelineParams, "--seeds, --first, --p")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.story", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.story", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="how many seeds, from --first (default: 10)")
     parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
     parser.add_argument("--p", type=int, default=113, help="modulus, a prime (default: 113)")
@@ -114,8 +112,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, ValueError) as error:
-        print(f"python -m benchmarks.story: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.story", main))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import pipeline.missing_modules  # noqa: F401 (first: it says in one line what a command lacks)
+
 if TYPE_CHECKING:
     from compress.closing import Closing as Closing
     from compress.closing import measure_closing as measure_closing

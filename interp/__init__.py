@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import pipeline.missing_modules  # noqa: F401 (first: it says in one line what a command lacks)
+
 if TYPE_CHECKING:
     from interp.algorithms import name_algorithm as name_algorithm
     from interp.analyse import Analysis as Analysis

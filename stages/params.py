@@ -7,10 +7,11 @@ from pathlib import Path
 
 from pipeline.files import write_atomically
 from pipeline.params import load_params
-from stages.command import run_stage
+from stages.command import no_argument, run_stage
 
 
 def body() -> None:
+    no_argument("params")
     load_params()
     write_atomically(Path("params.valid"), "params.yaml is valid\n")
 

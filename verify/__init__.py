@@ -1,5 +1,6 @@
 """Exact nets, extracted programs, claims and their proofs. Imports no torch."""
 
+import pipeline.missing_modules  # noqa: F401 (first: it says in one line what a command lacks)
 from verify.certificate import Certificate
 from verify.chain import overall
 from verify.claims import Claim, Counterexample, Proved, Refuted, Subject, Unknown, Verdict
