@@ -79,9 +79,8 @@ def _written(path: Path, within: Path | None = None, kept: str = "") -> Iterator
     try:
         yield
     except OSError as error:
-        elsewhere = (
-            error.filename is not None and within is not None and within not in Path(str(error.filename)).parents
-        )
+        named = [Path(str(name)) for name in (error.filename, error.filename2) if name is not None]
+        elsewhere = within is not None and named and not any(within in each.parents for each in named)
         if elsewhere or isinstance(error, BrokenPipeError):
             raise  # about a file that a block which fills a directory reads, or about what it prints
         if isinstance(error, NotADirectoryError | FileExistsError):
@@ -144,6 +143,13 @@ def fresh_directory(path: Path, kept: str = "") -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """A new directory `target` with copies of the files of `source`; OSError, with the system's reason, where not."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        shutil.copyfile(path, target / path.name)
 
 
 def sorted_header(data: bytes) -> bytes:
