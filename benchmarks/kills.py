@@ -1,13 +1,13 @@
 """python -m benchmarks.kills: does a pipeline that is killed again and again end in the bytes of one left alone?
 
-HEAD is cloned twice into a temporary folder. In the first clone `dvc repro` runs undisturbed. In the second one it is
-killed with SIGKILL, itself and every process it started, at a moment drawn uniformly from the time that the
-undisturbed one took, and given again, until it has been killed --times times and has then come to its end. What ends
-before its moment is compared, its results are thrown away, and the next one begins from nothing, so that the kills
-fall on every stage. What is claimed of every ending, and counted:
+HEAD is cloned twice into a temporary folder. In the first clone the pipeline runs undisturbed, as `make repro` runs it.
+In the second one it is killed with SIGKILL, itself and every process it started, at a moment drawn uniformly from the
+time that the undisturbed one took, and given again, until it has been killed --times times and has then come to its
+end. What ends before its moment is compared, its results are thrown away, and the next one begins from nothing, so that
+the kills fall on every stage. What is claimed of every ending, and counted:
 
   - the files of all outputs have the bytes of the undisturbed run, and dvc.lock has its hashes;
-  - the same files come back from DVC's cache once they are removed;
+  - the same files come back once they are removed and the pipeline is given again;
   - nothing half-written is left beside them, and no process is left over.
 
 The parameters are small ones (p = 23) unless --real asks for those of params.yaml. Torch runs on one thread. The exit
@@ -68,11 +68,11 @@ class Clone:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
 
-    def dvc(self, *arguments: str, kill_after: float | None = None) -> bool:
-        """Whether the command came to its end before it was killed; UserError where it failed on its own."""
+    def repro(self, kill_after: float | None = None) -> bool:
+        """Whether the pipeline came to its end before it was killed; UserError where it failed on its own."""
         with self.log.open("w") as log:
             process = subprocess.Popen(
-                ["dvc", *arguments],
+                ["sh", "-c", "python -m stages.params && dvc repro"],
                 cwd=self.directory,
                 env=self.environment,
                 stdout=log,
@@ -87,13 +87,15 @@ class Clone:
                 return False
         if status:
             said = " | ".join(self.log.read_text().strip().splitlines()[-6:])
-            raise UserError(f"dvc {' '.join(arguments)} = status {status} in {self.directory}: {said}")
+            raise UserError(f"dvc repro = status {status} after kills; its output ends: {said}")
         return True
 
-    def last_stage(self) -> str:
-        """The stage that the last `dvc repro` was in, as its output says."""
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("Running stage")]
-        return lines[-1].split("'")[1] if lines else "before the first stage that is due"
+    def moment(self) -> str:
+        """Where the last call was when it was killed, as its output says, and what it had found torn."""
+        lines = self.log.read_text().splitlines()
+        torn = [f"; {line}" for line in lines if "cut short by a kill" in line]
+        stages = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+        return (f"in {stages[-1]}" if stages else "before the first stage that was due") + "".join(torn)
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every file of every output, by its path."""
@@ -146,8 +148,8 @@ def differences(clone: Clone, alone: Clone) -> list[str]:
     if not wrong:
         before = clone.hashes()
         clone.remove_outputs()
-        clone.dvc("repro")  # DVC knows that nothing has changed, and takes the files from its cache
-        wrong += ["outputs from the cache: other bytes"] if clone.hashes() != before else []
+        clone.repro()
+        wrong += ["outputs that were removed: other bytes"] if clone.hashes() != before else []
     return wrong
 
 
@@ -164,23 +166,24 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         alone = Clone(Path(folder) / "alone", not options.real)
         began = time.monotonic()
-        alone.dvc("repro")
+        alone.repro()
         whole = time.monotonic() - began
         print(f"undisturbed: {whole:.0f} s, {len(alone.hashes())} files", flush=True)
         clone = Clone(Path(folder) / "killed", not options.real)
         killed = endings = 0
         while True:
             after = moments.uniform(0, whole) if killed < options.times else None
-            if after is not None and not clone.dvc("repro", kill_after=after):
+            if after is not None and not clone.repro(after):
                 killed += 1
-                print(f"kill {killed:>3} after {after:6.1f} s in {clone.last_stage()}", flush=True)
+                print(f"kill {killed:>3} after {after:6.1f} s {clone.moment()}", flush=True)
                 continue
             if after is None:
-                clone.dvc("repro")
+                clone.repro()
             endings += 1
             found = differences(clone, alone)
             wrong += found
-            print("\n".join(["came to its end: " + ("the same bytes" if not found else "NOT the same"), *found]))
+            lines = ["came to its end: " + ("the same bytes" if not found else "NOT the same"), *found]
+            print("\n".join(lines), flush=True)
             if after is None:
                 break
             clone.start_over()
