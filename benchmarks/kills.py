@@ -161,6 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.times < 1:
         raise UserError(f"--times = {options.times}: give 1 or more")
+    if not (ROOT / ".git").exists():
+        raise UserError(f"{ROOT}: not a git repository, of which clones are made; clone the project with git")
     moments = random.Random(options.seed)
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:

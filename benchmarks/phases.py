@@ -102,7 +102,7 @@ def configure(params: PipelineParams, group: Group, p: int, seed: int) -> RunCon
     values["task"] |= {"p": p, "operation": group.operation}
     steps, every = max(group.steps, group.cycle_steps), group.cycle_steps
     values["train"] |= {"seed": seed, "steps": steps, "cycle_steps": every, "evaluate_every": every, "device": "cpu"}
-    return checked(values, PipelineParams, f"{group.name}, p = {p}, seed {seed}").run_config(group.recipe)
+    return checked(values, PipelineParams, f"{group.name}, seed {seed}").run_config(group.recipe)
 
 
 def random_labels(p: int, seed: int) -> Int[Tensor, " pair"]:

@@ -86,6 +86,8 @@ def _params(options: argparse.Namespace) -> CompressParams:
         return CompressParams(**values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if not first["loc"]:
+            raise UserError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
         mend = CompressParams.model_fields[name].description or first["msg"]
         raise UserError(f"--{name.replace('_', '-')} = {first['input']}: {first['msg']}; {mend}") from None

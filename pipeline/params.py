@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pipeline.errors import UserError
 from pipeline.fields import (
+    MOST_COUNT,
     MOST_NUMBERS,
     MOST_STORED,
     MOST_WEIGHTS,
@@ -175,6 +176,12 @@ class CompressParams(Params):
     attempts: Count = 3
     seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
 
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> CompressParams:
+        units = self.key_frequencies * (self.units_per_frequency + self.attempts)
+        at_most(MOST_COUNT, units, "key_frequencies, units_per_frequency and attempts make too many hidden units")
+        return self
+
 
 class VerifyParams(Params):
     """Wall-clock seconds for the solver, all obligations of one net together; after that the verdict is Unknown."""
@@ -235,12 +242,10 @@ class PipelineParams(RecipeBook):
         weights = 2 * p * net.d_model + 4 * net.d_model**2 + 2 * net.d_model * net.d_mlp
         widest = max(3 * net.d_model, 9 * net.n_heads, net.d_mlp)  # three tokens, their attention, the MLP
         snapshots = train.steps // train.cycle_steps + 1
-        student = self.compress.key_frequencies * (self.compress.units_per_frequency + self.compress.attempts)
         at_most(MOST_WEIGHTS, weights, "net.d_model and net.d_mlp make too many weights")
         at_most(MOST_NUMBERS, p**2 * widest, "task.p and net make too many activations on p^2 inputs")
         at_most(MOST_STORED, snapshots * weights, "train.steps / train.cycle_steps snapshots hold too many weights")
         at_most(MOST_NUMBERS, p**2 * self.interp.replicates, "task.p and interp.replicates make too many draws")
-        at_most(MOST_NUMBERS, p**2 * student, "task.p and compress make too many activations of a student")
         return self
 
     def run_config(self, recipe: str) -> RunConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
+from pipeline.fields import MOST
 from pipeline.params import RunConfig, load_params
 
 DESCRIPTION = """\
@@ -68,8 +69,8 @@ def _range(arguments: list[str]) -> int:
         "--table", type=output_file, help="also write multiplier,lr,train_loss of every step to this CSV file"
     )
     options = parser.parse_args(arguments)
-    if not (0 < options.low < options.high < float("inf") and options.steps >= 2 and options.rise > 0):
-        raise UserError("range: give 0 < --from < --to, --steps of 2 or more, and --rise above 0")
+    if not (0 < options.low < options.high < float("inf") and 2 <= options.steps <= MOST and options.rise > 0):
+        raise UserError(f"range: give 0 < --from < --to, --steps from 2 to {MOST}, and --rise above 0")
     config = load_params(options.params).run_config(options.recipe)
     print(_sweep(config, options))
     return 0

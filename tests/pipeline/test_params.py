@@ -71,6 +71,7 @@ MISTAKES = [
     ("draws: 40", "draws: 1000000000", "interp.sampler.draws = 1000000000", "from 1 to 1000000"),
     ("key_frequencies: 3", "key_frequencies: 5000", "compress.key_frequencies = 5000", "from 1 to 1000"),
     ("units_per_frequency: 8", "units_per_frequency: 9999", "units_per_frequency = 9999", "from 1 to 1000"),
+    ("key_frequencies: 3", "key_frequencies: 300", "attempts make too many hidden units: 3,300", "1,000 is the most"),
     ("timeout: 240", "timeout: 1e30", "verify.timeout = 1e+30", "at most 1,000,000"),
     ("n_state: 2", "n_state: 1000000000", "streaming.net.n_state = 1000000000", "from 1 to 4096"),
     ("n_state: 2\n    n_hidden: 32", "n_state: 4096\n    n_hidden: 4096", "n_state and net.n_hidden", "lower one"),
