@@ -47,8 +47,13 @@ class ResumableState:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the state for this process alone; a second one is refused, not mixed in."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with open(self.directory / "lock", "w") as file:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            file = open(self.directory / "lock", "w")  # noqa: SIM115 (closed below; what is done under it may fail too)
+        except OSError as error:
+            mend = "run the command in a directory that can be written"
+            raise UserError(f"{self.directory}: cannot be written: {error.strerror}; {mend}") from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -160,6 +160,13 @@ def test_an_output_that_cannot_be_is_refused_before_the_first_step(
     assert not (tmp_path / "state").exists()
 
 
+def test_a_state_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    config = load_params(small_params(tmp_path)).run_config("standard")
+    with pytest.raises(UserError, match=r"standard-s0-\w+: cannot be written: Not a directory; run the command in"):
+        train_run(config, tmp_path / "out", tmp_path / "params.yaml" / "state")
+    assert not (tmp_path / "out").exists()
+
+
 def _stop(cycle: int) -> None:
     raise RuntimeError
 
