@@ -8,7 +8,6 @@ another out of the recipe `catapult` and puts one after another into `standard`,
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.files import snapshot_paths
 from pipeline.params import load_params
@@ -105,7 +105,7 @@ def said(name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.adders", description=__doc__)
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--arms", nargs="+", default=["catapult"], choices=ARMS, metavar="ARM", help=", ".join(ARMS))
     chosen.add_argument("--ablate", action="store_true", help="every arm")

@@ -12,7 +12,6 @@ Nets are labelled as those of others are: all pairs count as trained on, and ran
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from interp.algorithms import ALGORITHMS, AlgorithmLabel, name_algorithm
 from interp.hand_built import clock, lookup, pizza
+from pipeline.command_line import Parser
 from pipeline.errors import reported
 from pipeline.nets import DeepTransformerConfig, MlpConfig, Net, NetConfig, build_net
 from pipeline.runs import Run, load_snapshot
@@ -150,10 +150,7 @@ def group_row(name: str, labels: list[AlgorithmLabel]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    shape = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(
-        prog="python -m benchmarks.algorithms", description=__doc__, formatter_class=shape
-    )
+    options = Parser(prog="python -m benchmarks.algorithms", description=__doc__)
     options.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run directories")
     options.add_argument("--all", action="store_true", help="every snapshot, not the last one only")
     options.add_argument("--hand-built", action="store_true", help="the nets built by hand as well")

@@ -8,7 +8,6 @@ areas of the faithfulness curve on other inputs (Mueller et al. 2025), f at 10% 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from functools import partial
@@ -21,7 +20,8 @@ import torch
 from benchmarks.timing import cost_of
 from interp.attribution import METHODS, Attribution, contrast, edge_patching
 from interp.circuits import Evaluator, curve, ranking, smallest
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
 from pipeline.nets import Net
 from pipeline.runs import Run, Snapshot, load_snapshot
 
@@ -57,11 +57,7 @@ def rows(snapshot: Snapshot[Net], neurons: bool, inputs: int, repeats: int) -> l
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.attribution",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m benchmarks.attribution", description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/modular-catapult-s0"), help="(default: %(default)s)")
     parser.add_argument("--inputs", type=int, default=128, help="pairs that are scored (default: 128)")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each method (default: 5)")
@@ -82,8 +78,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.attribution: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.attribution", main))

@@ -11,7 +11,6 @@ command goes on where it was interrupted. --table computes the table, the senten
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from benchmarks.experiment.report import report
 from benchmarks.experiment.search import ARMS, Knobs, choose_best, draw, finalists, flat, run
 from benchmarks.experiment.smallest import find_smallest
 from benchmarks.experiment.timing import SEEDS, TIMED, cycles_timed, jumps, shifts
+from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.progress import Progress
@@ -99,12 +99,10 @@ def choose(names: str) -> list[Cell]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.catapult", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, help="run the experiment and keep its raw results in this file")
+    parser = Parser(prog="python -m benchmarks.catapult", description=__doc__)
+    parser.add_argument("--out", type=output_file, help="run the experiment and keep its raw results in this file")
     parser.add_argument("--table", type=Path, help="only compute the table from this file of raw results")
-    parser.add_argument("--picture", type=Path, help="also draw the picture to this SVG file")
+    parser.add_argument("--picture", type=output_file, help="also draw the picture to this SVG file")
     parser.add_argument("--smallest", action="store_true", help="find the smallest width that fits, and nothing else")
     parser.add_argument("--cells", default="all", help="all, or names separated by commas (default: all)")
     parser.add_argument("--trials", type=int, default=12, help="trials of each arm's search (default: 12)")

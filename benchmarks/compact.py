@@ -14,7 +14,6 @@ evidence against all logits. `Z3` is its process from start to end, in seconds o
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -33,6 +32,8 @@ from compress.distill import Distilled
 from compress.quantize import QuantizeOptions, largest, quantize_student
 from compress.student import Student, cosine_readout, narrowest, save_student
 from compress.teacher import Teacher, headroom
+from pipeline.command_line import Parser, output_file
+from pipeline.errors import reported
 from pipeline.tasks import ModularTask
 from verify import checker
 from verify.compact import block, prove_compact
@@ -212,10 +213,12 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.compact", description=__doc__)
     parser.add_argument("--p", default="59,113,251,509", help="primes, with commas between")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, required=True, help="append every student here, leave out what is there")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="append every student here, leave out what is there"
+    )
     parser.add_argument("--student", nargs="*", default=[], help="student files to measure besides")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -234,4 +237,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("python -m benchmarks.compact", main))

@@ -6,13 +6,13 @@ and wall-clock seconds from the file to the checker's word. The folder is that o
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from interp.foreign import import_checkpoints, reader
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.tasks import ModularTask
 from verify.run import Nets, verify_run
@@ -35,7 +35,7 @@ def verdict(checkpoint: Path, p: int) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.foreign", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--p", type=int, default=59)
     options = parser.parse_args()

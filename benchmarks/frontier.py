@@ -6,7 +6,6 @@ every length. Prints a row a point, then the fewest parameters by seed. Seconds 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 from compress.streaming import frontier, save_point
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.params import load_params
 from pipeline.tasks.streaming import stream_task_from
@@ -22,7 +22,7 @@ from verify.stream_run import verify_stream
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.frontier", description=__doc__)
     parser.add_argument("--first", type=int, default=1, help="first seed; seed 0 is the default pipeline's")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()

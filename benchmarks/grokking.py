@@ -17,7 +17,6 @@ be stopped at any moment, gone on with, and split over several commands. --table
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,7 @@ import torch
 from benchmarks.lines import append, read
 from benchmarks.outcome import LEVELS, Outcome, Point, digest_of, first_reaching, held, latest, tables
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
+from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
 from pipeline.params import RecipeParams
@@ -118,9 +118,7 @@ def race_all(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.grokking", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.grokking", description=__doc__)
     parser.add_argument("--protocol", choices=PROTOCOLS, help="which race")
     parser.add_argument("--recipes", default="all", help="all, or names separated by commas (default: all)")
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds, from --first (default: 8)")
@@ -131,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--p", type=int, help="another prime: the task and the net of the protocol, mod p")
     parser.add_argument("--operation", help="another operation, such as subtraction")
     parser.add_argument(
-        "--out", type=Path, help="append every outcome here, as JSON lines, and go on from what is there"
+        "--out", type=output_file, help="append every outcome here, as JSON lines, and go on from what is there"
     )
     parser.add_argument("--table", type=Path, help="run nothing: print the table of such a file")
     options = parser.parse_args(arguments)
@@ -153,8 +151,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(reported("python -m benchmarks.grokking", main))
-    except KeyboardInterrupt:
-        print("python -m benchmarks.grokking: stopped; the same command with the same --out goes on", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(reported("python -m benchmarks.grokking", main))

@@ -9,7 +9,6 @@ how many are true.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from torch import Tensor
 
 from interp.attribution import METHODS, Attribution, logit_difference
 from interp.hand_built_circuits import KnownCircuit, known_circuits
+from pipeline.command_line import Parser
+from pipeline.errors import reported
 
 SHARE = 1e-3
 OPEN = 0.5
@@ -88,7 +89,7 @@ def compare(known: KnownCircuit, found: Attribution) -> tuple[Recovery | None, R
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = argparse.ArgumentParser(prog="python -m benchmarks.ground_truth", description=__doc__)
+    options = Parser(prog="python -m benchmarks.ground_truth", description=__doc__)
     options.add_argument("--seed", type=int, default=0, help="of the corrupted inputs (default: 0)")
     seed = options.parse_args(arguments).seed
     print("| net | method | of | precision | recall | average precision | true |\n|---|---|---|---|---|---|---|")
@@ -102,4 +103,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reported("python -m benchmarks.ground_truth", main))

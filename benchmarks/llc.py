@@ -8,7 +8,6 @@ that pull only.
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import time
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from interp.llc import LearningCoefficient, Sampler, learning_coefficient, quadratic_coefficient, sampled
+from pipeline.command_line import Parser
 from pipeline.errors import reported
 from pipeline.nets import Net, Quadratic, QuadraticConfig
 from pipeline.runs import Run, load_snapshot
@@ -111,8 +111,7 @@ def along(run: Run, every: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    shape = argparse.RawDescriptionHelpFormatter
-    options = argparse.ArgumentParser(prog="python -m benchmarks.llc", description=__doc__, formatter_class=shape)
+    options = Parser(prog="python -m benchmarks.llc", description=__doc__)
     options.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run directories")
     options.add_argument("--every", type=int, default=4, help="take every n-th snapshot (default: 4)")
     given = options.parse_args(arguments)

@@ -9,7 +9,6 @@ the caches, and none where a single net fills them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -17,6 +16,7 @@ from statistics import median
 import torch
 
 from benchmarks.timing import take_turns
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.nets import MlpConfig, NetConfig, TransformerConfig, build_net
 from pipeline.params import RecipeParams, load_params
@@ -58,9 +58,7 @@ def ways(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.many", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.many", description=__doc__)
     parser.add_argument("--nets", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--steps", type=int, default=20, help="steps of each (default: 20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of both ways (default: 3)")

@@ -13,7 +13,6 @@ of operator. CPU time adds up over threads; run it with one, where waiting threa
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
 from benchmarks.timing import take_turns
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
 from pipeline.params import RecipeParams
@@ -110,9 +110,7 @@ HEADER = """\
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.peak", description=__doc__)
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS), help="default: all")
     parser.add_argument("--recipes", default="standard,muon_radial", help="names separated by commas, or all")
     parser.add_argument("--repeats", type=int, default=15, help="timed steps of each (default: 15)")

@@ -7,8 +7,6 @@ labels. The thresholds were drawn on seeds 0 to 9; any other first seed is a hel
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
 import tempfile
@@ -25,9 +23,10 @@ from torch import Tensor
 
 from interp.labels import Phase, label
 from interp.progress_measures import Measures, measure
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import PipelineParams, RunConfig, ThresholdParams, load_params
+from pipeline.params import PipelineParams, RunConfig, ThresholdParams, checked, load_params
 from pipeline.progress import Progress
 from pipeline.runs import load_snapshot
 from train.data import Batches, Data
@@ -103,7 +102,7 @@ def configure(params: PipelineParams, group: Group, p: int, seed: int) -> RunCon
     values["task"] |= {"p": p, "operation": group.operation}
     steps, every = max(group.steps, group.cycle_steps), group.cycle_steps
     values["train"] |= {"seed": seed, "steps": steps, "cycle_steps": every, "evaluate_every": every, "device": "cpu"}
-    return PipelineParams.model_validate_json(json.dumps(values)).run_config(group.recipe)
+    return checked(values, PipelineParams, f"{group.name}, seed {seed}").run_config(group.recipe)
 
 
 def random_labels(p: int, seed: int) -> Int[Tensor, " pair"]:
@@ -201,9 +200,7 @@ def summary(results: Sequence[tuple[Group, Sequence[Net]]]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.phases", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.phases", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="nets a group (default: 3)")
     parser.add_argument("--first-seed", type=int, default=100, help="seed of the first net (default: 100)")
     parser.add_argument("--only", default="", help="only the groups whose name contains this")
@@ -228,8 +225,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, ValueError) as error:
-        print(f"python -m benchmarks.phases: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.phases", main))

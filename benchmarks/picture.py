@@ -7,7 +7,6 @@ shows them.
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 from interp.circuit_view import page as circuit_page
 from interp.circuits import load_circuit
+from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.params import load_params
@@ -36,8 +36,7 @@ BAND = 74
 
 
 def main(arguments: list[str] | None = None) -> int:
-    shape = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__, formatter_class=shape)
+    parser = Parser(prog="python -m benchmarks.picture", description=__doc__)
     parser.add_argument("--browser", help="a Chromium, for the pictures of the circuit view")
     options = parser.parse_args(arguments)
     params = load_params()

@@ -14,7 +14,6 @@ benchmarks/radial_table.py has the definition of every number and the rule of ev
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +31,7 @@ from benchmarks.protocols import PROTOCOLS
 from benchmarks.radial_table import Key, Moment, Run, page
 from interp.radial import input_alignment, last_hidden, radial_share, radial_share_of_rows, rate_rank_correlation
 from interp.sharpness import hessian_product, inverse_temperature, noise_rise, relative_scales, top_eigenvalue
+from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.nets import Net, build_net
@@ -254,14 +254,14 @@ def run_arms(pairing: Pairing, seed: int) -> list[Run]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.radial", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.radial", description=__doc__)
     parser.add_argument("--protocol", choices=("P1", "P2"), help="only this one (default: both)")
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds, from --first (default: 8)")
     parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
-    parser.add_argument("--out", type=Path, help="append every run to this file, and leave out what is there already")
-    parser.add_argument("--table", type=Path, help="write the table to this file too")
+    parser.add_argument(
+        "--out", type=output_file, help="append every run to this file, and leave out what is there already"
+    )
+    parser.add_argument("--table", type=output_file, help="write the table to this file too")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.first < 0:
         raise UserError(f"--seeds = {options.seeds}, --first = {options.first}: give 1 or more, and 0 or more")

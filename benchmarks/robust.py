@@ -7,7 +7,7 @@ by at most r, and coefficients of at most r along the directions of the tables' 
 
 from __future__ import annotations
 
-import argparse
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.command_line import Parser
+from pipeline.errors import reported
 from verify.coupled import LEAF, CoupledRadius, coupled_radius
 from verify.exact_net import ExactNet, load_exact_net
 from verify.robust import BITS, RobustReport, robustness, table_rms
@@ -127,7 +129,7 @@ def _title(q: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.robust", description=__doc__)
     parser.add_argument("--nets", nargs="+", type=Path, default=[Path(net) for net in NETS])
     parser.add_argument("--sample", type=int, default=3, help="inputs of each net for which Z3 is asked too")
     parser.add_argument(
@@ -144,4 +146,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(reported("python -m benchmarks.robust", main))

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UserError
+from pipeline.command_line import Parser
+from pipeline.errors import reported
 from verify import running_error as run
 from verify.real_net import Block, Decoder, Linear, RealNet, Reals, load_real_net
 from verify.rounding import RoundingReport, analyse
@@ -144,7 +145,10 @@ def smallest_naive(net: RealNet, report: RoundingReport) -> float:
         return 0.0
 
 
-def main(paths: list[str]) -> None:
+def main() -> int:
+    parser = Parser(prog="python -m benchmarks.rounding", description=__doc__)
+    parser.add_argument("snapshots", nargs="+", metavar="SNAPSHOT", help="snapshots of runs, safetensors")
+    paths = parser.parse_args().snapshots
     print(f"{'net':34} {'margin/bound':>12} {'median':>8} {'margin':>8} {'bound':>8} {'observed':>9} {'naive':>8}")
     for path in paths:
         net = load_real_net(path)
@@ -158,10 +162,8 @@ def main(paths: list[str]) -> None:
             f"{smallest_naive(net, report):8.3g}",
             flush=True,
         )
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:] or sys.exit("give snapshots: python -m benchmarks.rounding SNAPSHOT..."))
-    except UserError as error:
-        sys.exit(str(error))
+    sys.exit(reported("python -m benchmarks.rounding", main))

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from benchmarks.emulation import EMULATIONS
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
 from pipeline.instruction_set import SWITCH, VARIABLES, has_instruction_set
 from pipeline.params import load_params
 
@@ -117,11 +118,7 @@ def table(qemu: list[str], steps: int) -> Iterator[tuple[str, bool]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.same_bytes",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog="python -m benchmarks.same_bytes", description=__doc__)
     parser.add_argument("--steps", type=int, default=20, help="of training (default: 20)")
     parser.add_argument("--qemu", nargs="*", default=[], metavar="MODEL", help="processors of qemu-x86_64 -cpu help")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
@@ -141,8 +138,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"python -m benchmarks.same_bytes: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.same_bytes", main))

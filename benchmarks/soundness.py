@@ -12,7 +12,6 @@ true, which the checker says to be taken from the certificate; else `still true`
 
 from __future__ import annotations
 
-import argparse
 import copy
 import hashlib
 import json
@@ -33,7 +32,8 @@ from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snaps
 from benchmarks.misstatements import KINDS
 from benchmarks.mutants import Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
 from benchmarks.truth import falsehoods
-from pipeline.errors import UserError
+from pipeline.command_line import Parser, output_file
+from pipeline.errors import UserError, reported
 from pipeline.tasks.streaming import stream_task
 from verify import checker
 from verify.certificate import described
@@ -285,10 +285,10 @@ def _prover(rng: np.random.Generator, bases: Sequence[Base], room: Path, done: C
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m benchmarks.soundness", description=__doc__)
     parser.add_argument("--mutants", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="a file for the table")
+    parser.add_argument("--out", type=output_file, help="a file for the table")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
@@ -303,4 +303,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    raise SystemExit(main())
+    sys.exit(reported("python -m benchmarks.soundness", main))

@@ -10,7 +10,6 @@ threads and counts this process alone; wall time is what one waits, and is only 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -27,7 +26,8 @@ from transformer_lens.hook_points import HookPoint
 
 from benchmarks.timing import WARM_UP, Cost, cost_of, take_turns
 from interp.analyse import analyse_run
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
 from pipeline.progress import Progress
@@ -138,9 +138,7 @@ def steps_of(configs: Mapping[str, RunConfig]) -> tuple[dict[str, Callable[[], o
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.speed", description=__doc__)
     parser.add_argument("--repeats", type=int, default=15, help="timed steps of each variant (default: 15)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="thread counts (default: 1 2)")
     options = parser.parse_args(arguments)
@@ -165,8 +163,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, ValueError) as error:
-        print(f"python -m benchmarks.speed: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.speed", main))

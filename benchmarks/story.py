@@ -13,12 +13,11 @@ Every net is printed when it is done, as many at a time as --jobs. Exit status 1
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import multiprocessing
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr
@@ -26,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.emulation import EMULATIONS, emulate
-from pipeline.errors import BAD_INPUT, UserError
-from pipeline.params import PipelineParams, load_params
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
+from pipeline.params import PipelineParams, checked, load_params
 
 EXPECTED = {"catapult": ("algorithm", "right"), "standard": ("memorising", "wrong")}
 VERDICTS = {"Proved": "right", "Refuted": "wrong", "Unknown": "open"}
@@ -171,7 +171,7 @@ def with_task(params: PipelineParams, seed: int, p: int, operation: str) -> Pipe
     values = params.model_dump(mode="json")
     values["train"]["seed"] = seed
     values["task"] |= {"p": p, "operation": operation}
-    return PipelineParams.model_validate_json(json.dumps(values))
+    return checked(values, PipelineParams, "--seeds, --first, --p")
 
 
 def one(depth: str, recipe: str, seed: int, p: int, operation: str) -> Outcome:
@@ -180,7 +180,7 @@ def one(depth: str, recipe: str, seed: int, p: int, operation: str) -> Outcome:
         return DEPTHS[depth](with_task(load_params(), seed, p, operation), recipe, Path(directory))
 
 
-def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
+def outcomes(options: Namespace) -> Iterator[Outcome]:
     """Every net, as soon as it is done."""
     emulate(options.kernels)
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -196,9 +196,7 @@ def outcomes(options: argparse.Namespace) -> Iterator[Outcome]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.story", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.story", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="how many seeds, from --first (default: 10)")
     parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
     parser.add_argument("--p", type=int, nargs="+", default=[113], help="moduli, primes (default: 113)")
@@ -226,8 +224,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, ValueError) as error:
-        print(f"python -m benchmarks.story: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+    sys.exit(reported("python -m benchmarks.story", main))

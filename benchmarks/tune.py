@@ -14,7 +14,6 @@ best one before it, which leaves the result of the search as it is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import random
@@ -31,6 +30,7 @@ from benchmarks.grokking import run
 from benchmarks.lines import append, read
 from benchmarks.outcome import LEVELS, Point, first_reaching
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
+from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.params import RecipeParams
 from train.divergence import Diverged
@@ -185,16 +185,16 @@ def write(path: Path, name: str, recipe: RecipeParams) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="python -m benchmarks.tune", description=__doc__)
     parser.add_argument("--protocol", required=True, choices=PROTOCOLS, help="which race")
     parser.add_argument("--recipe", required=True, help="one recipe of it, several separated by commas, or all")
     parser.add_argument("--trials", type=int, default=16, help="trials a recipe, the first unperturbed (default: 16)")
     parser.add_argument("--seeds", type=int, default=3, help=f"tuning seeds, from {FIRST_SEED} (default: 3)")
     parser.add_argument("--steps", type=int, help="another budget than the protocol's")
     parser.add_argument("--every", type=int, help="steps between evaluations (default: the protocol's)")
-    parser.add_argument("--out", type=Path, required=True, help="append every trial here, as JSON lines, and go on")
+    parser.add_argument(
+        "--out", type=output_file, required=True, help="append every trial here, as JSON lines, and go on"
+    )
     parser.add_argument("--best", type=Path, required=True, help="folder for the best of each recipe, as YAML")
     options = parser.parse_args(arguments)
     for option in ("trials", "seeds", "every"):
@@ -211,8 +211,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(reported("python -m benchmarks.tune", main))
-    except KeyboardInterrupt:
-        print("python -m benchmarks.tune: stopped; the same command with the same --out goes on", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(reported("python -m benchmarks.tune", main))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
 from pipeline.params import CompressParams
 
 DESCRIPTION = """\
@@ -48,9 +49,8 @@ OPTIONS = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(prog="python -m compress", description=DESCRIPTION, formatter_class=shape)
+def parser() -> Parser:
+    top = Parser(prog="python -m compress", description=DESCRIPTION)
     top.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
     top.add_argument("--analysis", type=Path, metavar="DIR", help="holds circuit.json (default: analysis/<key>)")
     top.add_argument("--out", type=Path, metavar="DIR", help="directory to write (default: compressed/<key>)")
@@ -62,18 +62,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
-    try:
-        params = _params(options)
-        from compress.ladder import compress_run  # torch takes seconds to import: not for --help
-        from pipeline.runs import Run
+    return reported("python -m compress", lambda: _compress(parser().parse_args(arguments)))
 
-        key = Run.open(options.run).key
-        out = options.out or Path("compressed") / key
-        ladder = compress_run(options.run, options.analysis or Path("analysis") / key, out, params, say=_say)
-    except UserError as error:
-        print(f"python -m compress: {error}", file=sys.stderr)
-        return BAD_INPUT
+
+def _compress(options: argparse.Namespace) -> int:
+    params = _params(options)
+    from compress.ladder import compress_run  # torch takes seconds to import: not for --help
+    from pipeline.runs import Run
+
+    key = Run.open(options.run).key
+    out = options.out or Path("compressed") / key
+    ladder = compress_run(options.run, options.analysis or Path("analysis") / key, out, params, say=_say)
     print(f"{'net':<16}{'parameters':>12}{'bytes':>10}{'wrong':>8} of {ladder.rungs[0].inputs}")
     for rung in ladder.rungs:
         print(f"{rung.name:<16}{rung.parameters:>12,}{rung.bytes:>10,}{rung.wrong:>8,}   {rung.note}")
@@ -87,6 +86,8 @@ def _params(options: argparse.Namespace) -> CompressParams:
         return CompressParams(**values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if not first["loc"]:
+            raise UserError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
         mend = CompressParams.model_fields[name].description or first["msg"]
         raise UserError(f"--{name.replace('_', '-')} = {first['input']}: {first['msg']}; {mend}") from None

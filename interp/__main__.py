@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from interp.commands import analyse, attribute, bridge, export, import_run, measures, timeline
-from pipeline.errors import UserError, reported
+from pipeline.command_line import Parser
+from pipeline.errors import reported
 
 DESCRIPTION = """\
 Look inside the snapshots of a training run of (a + b) mod p.
@@ -45,9 +45,8 @@ COMMANDS = {
 """By name, in the order of the help: a file of `interp.commands` each."""
 
 
-def parser() -> argparse.ArgumentParser:
-    shape = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser(prog="python -m interp", description=DESCRIPTION, formatter_class=shape)
+def parser() -> Parser:
+    top = Parser(prog="python -m interp", description=DESCRIPTION)
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
     for command in COMMANDS.values():
         command.add(commands)
@@ -55,13 +54,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
-
     def body() -> int:
-        try:
-            COMMANDS[options.command].run(options)
-        except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}; name another file") from None
+        options = parser().parse_args(arguments)
+        COMMANDS[options.command].run(options)
         return 0
 
     return reported("python -m interp", body)

@@ -22,7 +22,7 @@ from interp.layouts.mapped import from_map, read_map
 from interp.layouts.property_format import from_property_format
 from interp.stored_states import plain_names, read_stored
 from pipeline.errors import UserError
-from pipeline.files import fresh_directory, to_json
+from pipeline.files import check_writable, fresh_directory, to_json
 from pipeline.nets import Net, NetConfig, TransformerConfig, build_net, describe
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
@@ -65,6 +65,7 @@ def import_checkpoints(source: Path, out: Path, read: Reader, layout: Layout) ->
     where `out` holds something else than an imported run.
     """
     _check_free(out, source)
+    check_writable(out)
     folder = source / "snapshots"
     files = in_order(folder if layout == "catapult" and folder.is_dir() else source)
     by_name = steps_of(files)
@@ -86,14 +87,11 @@ def import_checkpoints(source: Path, out: Path, read: Reader, layout: Layout) ->
     )
     if len(found) > MOST:
         raise UserError(f"{source}: {len(found)} checkpoints; a run holds at most {MOST}: import every tenth")
-    try:
-        with fresh_directory(out) as directory:
-            for imported in found:
-                name = f"cycle-{imported.snapshot.cycle:04d}.safetensors"
-                save_snapshot(directory / "snapshots" / name, imported.snapshot)
-            (directory / "params.json").write_text(to_json(_params(out.resolve().name, layout, found)))
-    except OSError as error:
-        raise UserError(f"--out = {out}: cannot be written: {error.strerror}") from None
+    with fresh_directory(out) as directory:
+        for imported in found:
+            name = f"cycle-{imported.snapshot.cycle:04d}.safetensors"
+            save_snapshot(directory / "snapshots" / name, imported.snapshot)
+        (directory / "params.json").write_text(to_json(_params(out.resolve().name, layout, found)))
     return Run.open(out), found
 
 

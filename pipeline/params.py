@@ -13,11 +13,23 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import UserError
-from pipeline.fields import Fraction, NonNegative, Params, Positive, PositiveInt, Rate, Share
+from pipeline.fields import (
+    MOST_COUNT,
+    MOST_NUMBERS,
+    MOST_STORED,
+    MOST_WEIGHTS,
+    Count,
+    Fraction,
+    NonNegative,
+    Params,
+    Positive,
+    PositiveInt,
+    Share,
+    Width,
+    at_most,
+)
 from pipeline.recipe_params import AdamWParams as AdamWParams
 from pipeline.recipe_params import ConstraintParams as ConstraintParams
 from pipeline.recipe_params import GrokfastParams as GrokfastParams
@@ -30,6 +42,7 @@ from pipeline.recipe_params import RecipeParams as RecipeParams
 from pipeline.recipe_params import ScheduleParams as ScheduleParams
 from pipeline.stream_params import StreamingParams as StreamingParams
 from pipeline.tasks import ModularTask, is_prime
+from pipeline.yaml_file import read_yaml
 
 
 class TaskParams(Params):
@@ -61,9 +74,9 @@ class TaskParams(Params):
 class NetParams(Params):
     """Shape of the one-layer transformer (Nanda et al. 2023); heads are d_model / n_heads wide."""
 
-    d_model: PositiveInt = 128
+    d_model: Width = 128
     n_heads: int = Field(default=4, ge=1, description="give a number of heads that divides net.d_model")
-    d_mlp: PositiveInt = 512
+    d_mlp: Width = 512
 
     @model_validator(mode="after")
     def _heads_divide(self) -> NetParams:
@@ -122,7 +135,7 @@ class SamplerParams(Params):
 
     step: Positive = 3e-5
     pull: Positive = 1000.0
-    chains: PositiveInt = 2
+    chains: Count = 2
     burn_in: PositiveInt = 80
     draws: PositiveInt = 40
     batch: PositiveInt = 128
@@ -151,23 +164,29 @@ class CompressParams(Params):
     """
 
     prune_criterion: Literal["answers", "train"] = Field(default="answers", description="choose answers or train")
-    key_frequencies: PositiveInt = 3
+    key_frequencies: Count = 3
     strong: Fraction = 0.5
-    units_per_frequency: PositiveInt = 8
+    units_per_frequency: Count = 8
     table_bits: int = Field(default=7, ge=3, le=12, description="give a number of bits from 3 to 12")
     mix_bits: int = Field(default=7, ge=3, le=12, description="give a number of bits from 3 to 12")
     distill_steps: PositiveInt = 600
-    restarts: PositiveInt = 6
+    restarts: Count = 6
     quantize_steps: PositiveInt = 150
     closing_ratio: Fraction = 0.7
-    attempts: PositiveInt = 3
+    attempts: Count = 3
     seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> CompressParams:
+        units = self.key_frequencies * (self.units_per_frequency + self.attempts)
+        at_most(MOST_COUNT, units, "key_frequencies, units_per_frequency and attempts make too many hidden units")
+        return self
 
 
 class VerifyParams(Params):
     """Wall-clock seconds for the solver, all obligations of one net together; after that the verdict is Unknown."""
 
-    timeout: Rate = 240.0
+    timeout: float = Field(default=240.0, gt=0, le=1_000_000, description="give seconds above 0, at most 1,000,000")
 
 
 class RunConfig(Params):
@@ -217,6 +236,18 @@ class PipelineParams(RecipeBook):
     verify: VerifyParams
     streaming: StreamingParams | None = None
 
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> PipelineParams:
+        p, net, train = self.task.p, self.net, self.train
+        weights = 2 * p * net.d_model + 4 * net.d_model**2 + 2 * net.d_model * net.d_mlp
+        widest = max(3 * net.d_model, 9 * net.n_heads, net.d_mlp)  # three tokens, their attention, the MLP
+        snapshots = train.steps // train.cycle_steps + 1
+        at_most(MOST_WEIGHTS, weights, "net.d_model and net.d_mlp make too many weights")
+        at_most(MOST_NUMBERS, p**2 * widest, "task.p and net make too many activations on p^2 inputs")
+        at_most(MOST_STORED, snapshots * weights, "train.steps / train.cycle_steps snapshots hold too many weights")
+        at_most(MOST_NUMBERS, p**2 * self.interp.replicates, "task.p and interp.replicates make too many draws")
+        return self
+
     def run_config(self, recipe: str) -> RunConfig:
         if recipe not in self.recipes:
             raise UserError(f"recipe = {recipe!r}: not in params.yaml; known: {', '.join(sorted(self.recipes))}")
@@ -235,28 +266,26 @@ P = TypeVar("P", bound=Params)
 
 def load_checked(path: Path, kind: type[P]) -> P:
     """Read a YAML file of `kind`, such as a RecipeBook; mistakes are those of `load_params`."""
+    return checked(read_yaml(path), kind, str(path))
+
+
+def checked(values: Any, kind: type[P], source: str) -> P:
+    """Plain values as a `kind`; a mistake raises UserError, which begins with `source`, where the values are from."""
+    if not isinstance(values, dict):
+        raise UserError(f"{source}: expected a mapping with the keys {', '.join(kind.model_fields)}")
     try:
-        data = YAML(typ="safe").load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the root of the checkout or give its path") from None
-    except YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"{path}: not valid YAML: {problem[:200]}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: expected a mapping with the keys {', '.join(kind.model_fields)}")
-    try:
-        return kind.model_validate_json(json.dumps(data))
+        return kind.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error, kind)}") from None
-    except TypeError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{source}: {_explain(error, kind)}") from None
+    except TypeError as error:  # of json: a date, or a key that is no text
+        raise UserError(f"{source}: {error}; write text and numbers") from None
 
 
 def _explain(error: ValidationError, kind: type[Params]) -> str:
     """The first of pydantic's complaints as one line: key = value: mend."""
     first = error.errors(include_url=False)[0]
     path = _without_tags(first["loc"])
-    key = ".".join(path) or "params.yaml"
+    key = ".".join(path)
     value = _short(first["input"])
     if first["type"] == "extra_forbidden":
         known = _known_keys(path[:-1], kind)
@@ -267,7 +296,7 @@ def _explain(error: ValidationError, kind: type[Params]) -> str:
         return f"{key} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     if isinstance(first["input"], dict) and first["type"] == "value_error":
-        return f"{key}: {message}"
+        return f"{key}: {message}" if key else message
     mend = _description(path, kind)
     return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
 

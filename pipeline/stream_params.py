@@ -9,7 +9,16 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import UserError
-from pipeline.fields import Fraction, Params, PositiveInt
+from pipeline.fields import (
+    MOST_NUMBERS,
+    MOST_STORED,
+    MOST_WEIGHTS,
+    Count,
+    Fraction,
+    Params,
+    PositiveInt,
+    at_most,
+)
 from pipeline.recipe_params import RecipeParams
 from pipeline.tasks.streaming import LONGEST_EXAMPLE, MOST_EXAMPLES, StreamTask, stream_task_from
 
@@ -62,8 +71,8 @@ class StreamRecipeParams(RecipeParams):
 class StreamCompressParams(Params):
     """What the search for the smallest student may spend; compress/streaming.py explains each step."""
 
-    students: PositiveInt = 16
-    first_hidden: PositiveInt = 16
+    students: Count = 16
+    first_hidden: int = Field(default=16, ge=1, le=256, description="give a number of units from 1 to 256")
     last_hidden: PositiveInt = 5
     first_steps: PositiveInt = 600
     cycle_steps: PositiveInt = 400
@@ -120,6 +129,17 @@ class StreamingParams(Params):
         if self.net.tied and task.n_left != task.n_right:
             sides = f"{task.n_left} and {task.n_right} symbols"
             raise ValueError(f"net.tied = true: {task.name} has {sides} on its sides; one table cannot serve both")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> StreamingParams:
+        task, net, train = stream_task_from(self.task), self.net, self.train
+        weights = net.n_hidden * (task.n_left + task.n_right + 2 * net.n_state + task.n_answers)
+        snapshots = train.steps // train.cycle_steps + 1
+        steps = train.evaluated * sum(length + len(task.flush) for length in train.lengths)
+        at_most(MOST_WEIGHTS, weights, "net.n_state and net.n_hidden make too many weights")
+        at_most(MOST_STORED, snapshots * weights, "train.steps / train.cycle_steps snapshots hold too many weights")
+        at_most(MOST_NUMBERS, steps * net.n_hidden, "train.evaluated, train.lengths and net.n_hidden: too many numbers")
         return self
 
     def run_config(self, recipe: str) -> StreamRunConfig:

@@ -1,4 +1,4 @@
-"""How every stage script ends: a user's mistake is one line on stderr and exit status 64, with nothing written."""
+"""How every stage script reads its arguments and ends: a user's mistake is one line and exit status 64."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.errors import UserError, reported
 
 
 def run_stage(name: str, body: Callable[[], None]) -> None:
@@ -14,16 +14,22 @@ def run_stage(name: str, body: Callable[[], None]) -> None:
     if sys.argv[1:] in (["-h"], ["--help"]):
         print(inspect.getdoc(sys.modules[body.__module__]))
         sys.exit(0)
-    try:
+
+    def to_its_end() -> int:
         body()
-    except UserError as error:
-        print(f"stages.{name}: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        return 0
+
+    sys.exit(reported(f"stages.{name}", to_its_end))
 
 
 def one_argument(name: str, what: str) -> str:
     """The only command-line argument of a stage script."""
     if len(sys.argv) != 2:
-        print(f"stages.{name}: usage: python -m stages.{name} {what}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        raise UserError(f"usage: python -m stages.{name} {what}")
     return sys.argv[1]
+
+
+def no_argument(name: str) -> None:
+    """For a stage script that takes none."""
+    if len(sys.argv) != 1:
+        raise UserError(f"usage: python -m stages.{name}")

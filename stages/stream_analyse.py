@@ -22,8 +22,8 @@ def body() -> None:
     from pipeline.stream_runs import load_stream_snapshot
 
     snapshot = load_stream_snapshot(snapshot_paths(Path("runs") / config.key)[-1])
-    found = find_automaton(snapshot.net, snapshot.task)
     with fresh_directory(Path("analysis") / config.key) as directory:
+        found = find_automaton(snapshot.net, snapshot.task)
         (directory / "automaton.json").write_text(to_json(to_dict(found)))
         if found.machine is not None:
             label = f"Machine of {found.machine.n_states} states of {config.key}"

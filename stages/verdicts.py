@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipeline.files import write_atomically
+from pipeline.files import check_writable, write_atomically
 from pipeline.params import load_params
 from stages.command import one_argument, run_stage
 from verify.verdicts import to_csv, verdicts
@@ -11,8 +11,10 @@ from verify.verdicts import to_csv, verdicts
 
 def body() -> None:
     key = load_params().run_config(one_argument("verdicts", "RECIPE")).key
+    out = Path("verdicts") / f"{key}.csv"
+    check_writable(out)
     found = verdicts(Path("runs") / key, lambda text: print(f"verdicts {key}: {text}", file=sys.stderr, flush=True))
-    write_atomically(Path("verdicts") / f"{key}.csv", to_csv(found))
+    write_atomically(out, to_csv(found))
 
 
 if __name__ == "__main__":

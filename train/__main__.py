@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser, output_file
+from pipeline.errors import UserError, reported
+from pipeline.fields import MOST
 from pipeline.params import RunConfig, load_params
 
 DESCRIPTION = """\
@@ -36,17 +38,11 @@ example:
 
 def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
-    try:
-        return _range(given[1:]) if given[:1] == ["range"] else _train(given)
-    except UserError as error:
-        print(f"python -m train: {error}", file=sys.stderr)
-        return BAD_INPUT
+    return reported("python -m train", lambda: _range(given[1:]) if given[:1] == ["range"] else _train(given))
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=command, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser(command: str, description: str) -> Parser:
+    parser = Parser(prog=command, description=description)
     parser.add_argument("recipe", help="a name under `recipes` in params.yaml, such as standard or catapult")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file")
     return parser
@@ -69,10 +65,12 @@ def _range(arguments: list[str]) -> int:
     parser.add_argument("--to", dest="high", type=float, default=100.0, help="last multiplier (default: 100)")
     parser.add_argument("--steps", type=int, default=100, help="steps of the sweep (default: 100)")
     parser.add_argument("--rise", type=float, default=0.2, help="in units of ln(answers) (default: 0.2)")
-    parser.add_argument("--table", type=Path, help="also write multiplier,lr,train_loss of every step to this CSV file")
+    parser.add_argument(
+        "--table", type=output_file, help="also write multiplier,lr,train_loss of every step to this CSV file"
+    )
     options = parser.parse_args(arguments)
-    if not (0 < options.low < options.high < float("inf") and options.steps >= 2 and options.rise > 0):
-        raise UserError("range: give 0 < --from < --to, --steps of 2 or more, and --rise above 0")
+    if not (0 < options.low < options.high < float("inf") and 2 <= options.steps <= MOST and options.rise > 0):
+        raise UserError(f"range: give 0 < --from < --to, --steps from 2 to {MOST}, and --rise above 0")
     config = load_params(options.params).run_config(options.recipe)
     print(_sweep(config, options))
     return 0

@@ -14,7 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.files import RUN_FILES, fresh_directory, only_replaces, to_json
+from pipeline.files import RUN_FILES, copy_files, fresh_directory, only_replaces, to_json
 from pipeline.nets import Net, Transformer, TransformerConfig
 from pipeline.params import RecipeParams, RunConfig
 from pipeline.progress import Progress
@@ -27,7 +27,7 @@ from train.history import Row, to_csv
 from train.losses import evaluate
 from train.recipes import initialise
 from train.schedules import multiplier
-from train.state import STATE_ROOT, ResumableState
+from train.state import KEPT, STATE_ROOT, ResumableState
 from train.step import Trainer
 
 
@@ -133,8 +133,8 @@ def train_run(
     state = ResumableState(config, device, state_root)
     with state.locked():
         history, measures = _train(config, device, state, after_cycle)
-        with fresh_directory(out) as directory:
-            shutil.copytree(state.snapshots, directory / "snapshots")
+        with fresh_directory(out, KEPT) as directory:
+            copy_files(state.snapshots, directory / "snapshots")
             (directory / "history.csv").write_text(to_csv(history, measures))
             (directory / "params.json").write_text(to_json(_resolved(config)))
         state.clear()

@@ -26,6 +26,7 @@ from pipeline.params import RunConfig
 from pipeline.stream_params import StreamRunConfig
 
 STATE_ROOT = Path(".cache/train")
+KEPT = "the finished cycles are kept: the same command goes on from there"
 
 
 def source_digest() -> str:
@@ -47,8 +48,13 @@ class ResumableState:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the state for this process alone; a second one is refused, not mixed in."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with open(self.directory / "lock", "w") as file:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            file = open(self.directory / "lock", "w")  # noqa: SIM115 (closed below; what is done under it may fail too)
+        except OSError as error:
+            mend = "run the command in a directory that can be written"
+            raise UserError(f"{self.directory}: cannot be written: {error.strerror}; {mend}") from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from pipeline.files import RUN_FILES, fresh_directory, only_replaces, to_json
+from pipeline.files import RUN_FILES, copy_files, fresh_directory, only_replaces, to_json
 from pipeline.nets.recurrent import PAST_END, Recurrent, RecurrentConfig
 from pipeline.progress import Progress
 from pipeline.stream_params import StreamRunConfig
@@ -28,7 +28,7 @@ from train.environment import prepare
 from train.history import Row, to_csv
 from train.loop import Budget, train_step
 from train.recipes import initialise
-from train.state import STATE_ROOT, ResumableState
+from train.state import KEPT, STATE_ROOT, ResumableState
 from train.step import Trainer, measures_of
 
 APART = 1_000_003
@@ -94,8 +94,8 @@ def train_stream_run(
     teacher = counterexamples if config.recipe.teach else None
     with state.locked():
         saved = _train(config, state, teacher, after_cycle)
-        with fresh_directory(out) as directory:
-            shutil.copytree(state.snapshots, directory / "snapshots")
+        with fresh_directory(out, KEPT) as directory:
+            copy_files(state.snapshots, directory / "snapshots")
             (directory / "history.csv").write_text(to_csv(saved["history"], measures_of(config.recipe)))
             (directory / "accuracy.csv").write_text(_table(saved["accuracy"]))
             (directory / "taught.json").write_text(to_json({"count": len(saved["taught"]), "streams": saved["taught"]}))

@@ -35,7 +35,4 @@ def save_property_file(net: WithAttention, path: Path) -> None:
         state[f"blocks.{i}.attn.IGNORE"] = torch.tensor(-torch.inf)
     data = io.BytesIO()
     torch.save({"config": described, "state_dict": state}, data)
-    try:
-        write_atomically(path, data.getvalue())
-    except OSError as error:
-        raise UserError(f"--out = {path}: cannot be written: {error.strerror}") from None
+    write_atomically(path, data.getvalue())

@@ -11,7 +11,6 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "analyse",
         help="every snapshot of a run: measures, phases, spectra, circuit",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Analyse every snapshot of a run and write, in a directory that is replaced as a whole,\n"
         "  measures.csv   one row a snapshot: losses, accuracies, mechanism measures, phase\n"
         "  phases.json    segments, change points, transition cycle, evidence\n"

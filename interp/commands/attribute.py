@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pipeline.command_line import output_file
 from pipeline.errors import UserError
 
 METHODS = (
@@ -40,13 +41,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "attribute",
         help="the circuit of one snapshot by an attribution method",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="run directory")
     parser.add_argument("--snapshot", default="last", metavar="last|N", help="cycle of the snapshot (default: last)")
     parser.add_argument("--method", choices=METHODS, default="integrated_gradients", help="(default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("circuit.json"), help="file to write (default: %(default)s)")
+    parser.add_argument("--out", type=output_file, default="circuit.json", help="file to write (default: %(default)s)")
     parser.add_argument("--neurons", action="store_true", help="every neuron a node, not every MLP")
     parser.add_argument("--inputs", type=int, default=256, help="training pairs that are scored (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="of the pairs (default: 0)")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pipeline.command_line import output_file
 from pipeline.errors import UserError
 
 DESCRIPTION = """\
@@ -28,13 +29,12 @@ def add(commands: Any) -> None:
     bridge = commands.add_parser(
         "bridge",
         help="a snapshot in TransformerLens, with the same logits",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
     bridge.add_argument("run", type=Path, metavar="RUN", help="run directory, or one snapshot")
     bridge.add_argument("--snapshot", default="last", metavar="last|N", help="cycle of the snapshot (default: last)")
     bridge.add_argument(
-        "--out", type=Path, metavar="FILE", help="also write config and state dict for HookedTransformer"
+        "--out", type=output_file, metavar="FILE", help="also write config and state dict for HookedTransformer"
     )
 
 

@@ -32,7 +32,6 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="a foreign checkpoint as a run",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION + known,
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="file, or folder of files")

@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from pipeline.command_line import output_file
 from pipeline.files import write_atomically
 
 DESCRIPTION = """\
@@ -21,15 +22,12 @@ Reads what other commands wrote, and leaves out what is not there:
 
 
 def add(commands: Any) -> None:
-    shape = argparse.RawDescriptionHelpFormatter
-    parser = commands.add_parser(
-        "timeline", help="every snapshot of a run in one picture", formatter_class=shape, description=DESCRIPTION
-    )
+    parser = commands.add_parser("timeline", help="every snapshot of a run in one picture", description=DESCRIPTION)
     parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
     parser.add_argument("--analysis", type=Path, metavar="DIR", help="(default: analysis/<name of the run>)")
     parser.add_argument("--verdicts", type=Path, metavar="CSV", help="(default: verdicts/<name>.csv, if it is there)")
     parser.add_argument("--proof", type=Path, metavar="DIR", help="(default: proofs/<name>, if it is there)")
-    parser.add_argument("--out", type=Path, default=Path("timeline.html"), help="page to write (default: %(default)s)")
+    parser.add_argument("--out", type=output_file, default="timeline.html", help="page to write (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:

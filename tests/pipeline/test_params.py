@@ -34,7 +34,7 @@ MISTAKES = [
         "give it an adamw",
     ),
     ("kind: cyclic", "kind: cyclical", 'schedule.kind = "cyclical"', "choose one of constant, cosine, one_cycle"),
-    ("growth: 1", "growth: 0", "recipes.catapult.schedule.growth = 0", "a whole number, 1 or more"),
+    ("growth: 1", "growth: 0", "recipes.catapult.schedule.growth = 0", "a whole number from 1"),
     ("peak: 1.0", "peek: 1.0", "schedule.peek = 1.0: no such key", "did you mean peak?"),
     ("alpha: 0.98", "alpha: 1.0", "recipes.grokfast.gradient.alpha = 1.0", "not including, 1"),
     ("kind: grokfast", "kind: grokslow", "'grokslow'", "'grokfast', 'perpendicular'"),
@@ -48,7 +48,7 @@ MISTAKES = [
     ("norm_penalty: null", "weight_noise: -1.0", "recipes.standard.weight_noise = -1.0", "0 or more"),
     ("radius: 0.532", "radius: -1.0", "norm_penalty.radius = -1.0", "0 or more"),
     ("lr: 0.05, weight_decay: 1.0, m", "lr: 0.0, weight_decay: 1.0, m", "recipes.muon.optimizer.lr = 0.0", "above 0"),
-    ("batch_size: null", "batch_size: 0", "train.batch_size = 0", "a whole number, 1 or more"),
+    ("batch_size: null", "batch_size: 0", "train.batch_size = 0", "a whole number from 1"),
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
     ("operation: addition", "operation: multiplication", 'task.operation = "multiplication"', "choose addition or"),
     ("steps: 200", "steps: 205", "steps = 205 is not a whole number of cycles", "cycle_steps = 10"),
@@ -59,6 +59,27 @@ MISTAKES = [
     ("  standard:", "  Stan/dard:", "recipe name 'Stan/dard'", "lower-case"),
     ("seed: 0\n", "seed: 0\n  seed: 1\n", "duplicate key", "seed"),
     ("task:", "task: [", "not valid YAML", ""),
+    ("d_model: 128", "d_model: 1000000000", "net.d_model = 1000000000", "from 1 to 16384"),
+    ("d_model: 128", "d_model: 16384", "net.d_model and net.d_mlp make too many weights: 1,094,", "lower one"),
+    ("d_mlp: 512", "d_mlp: -1", "net.d_mlp = -1", "from 1 to 16384"),
+    ("d_model: 128\n  n_heads: 4", "d_model: 8192\n  n_heads: 8192", "too many weights", "lower one"),
+    ("steps: 200", "steps: 1000000000", "train.steps = 1000000000", "from 1 to 1000000"),
+    ("batch_size: null", "batch_size: 1000000000", "train.batch_size = 1000000000", "from 1 to 1000000"),
+    ("growth: 1,", "growth: 1000000000,", "schedule.growth = 1000000000", "from 1 to 1000000"),
+    ("replicates: 100 ", "replicates: 100000 ", "task.p and interp.replicates make too many draws", "lower one"),
+    ("chains: 2", "chains: 5000", "interp.sampler.chains = 5000", "from 1 to 1000"),
+    ("draws: 40", "draws: 1000000000", "interp.sampler.draws = 1000000000", "from 1 to 1000000"),
+    ("key_frequencies: 3", "key_frequencies: 5000", "compress.key_frequencies = 5000", "from 1 to 1000"),
+    ("units_per_frequency: 8", "units_per_frequency: 9999", "units_per_frequency = 9999", "from 1 to 1000"),
+    ("key_frequencies: 3", "key_frequencies: 300", "attempts make too many hidden units: 3,300", "1,000 is the most"),
+    ("timeout: 240", "timeout: 1e30", "verify.timeout = 1e+30", "at most 1,000,000"),
+    ("n_state: 2", "n_state: 1000000000", "streaming.net.n_state = 1000000000", "from 1 to 4096"),
+    ("n_state: 2\n    n_hidden: 32", "n_state: 4096\n    n_hidden: 4096", "n_state and net.n_hidden", "lower one"),
+    ("evaluated: 200", "evaluated: 1000000", "train.evaluated, train.lengths and net.n_hidden", "lower one"),
+    ("lengths: [4, 10, 40, 200]", "lengths: [4, 1000000]", "train.evaluated, train.lengths", "lower one"),
+    ("examples: 400", "examples: 1000000000", "streaming.train.examples = 1000000000", "from 1 to 500"),
+    ("students: 16", "students: 1000000000", "streaming.compress.students = 1000000000", "from 1 to 1000"),
+    ("first_hidden: 16", "first_hidden: 1000000000", "first_hidden = 1000000000", "from 1 to 256"),
 ]
 
 
@@ -76,6 +97,59 @@ def test_a_mistake_names_key_value_and_mend_on_one_line(
     assert names in message
     assert mends in message
     assert "\n" not in message
+
+
+def bomb(form: str) -> bytes:
+    """Ten times ten times ten ... of the same value, by aliases in a list or by merged keys."""
+    lines = ["a: &a0 {x: 1}"] + [f"b{i}: &a{i} {form.format(', '.join([f'*a{i - 1}'] * 10))}" for i in range(1, 12)]
+    return "\n".join(lines).encode()
+
+
+UNREADABLE = {
+    "a circular anchor": (b"task: &t\n  again: *t\n", r"\*t in line 2 lies in &t itself"),
+    "a circular list": (b"task: &t [*t]\n", r"\*t in line 1 lies in &t itself"),
+    "an alias bomb": (bomb("[{}]"), "holds more than 50,000 values"),
+    "a bomb of merges": (bomb("{{<<: [{}]}}"), "holds more than 50,000 values"),
+    "no UTF-8": (b"task: 1\nname: \xe9t\xe9\n", r"not UTF-8 \(byte 0xe9 in line 2\); save it as UTF-8"),
+    "UTF-16": ("task: 1".encode("utf-16"), r"not UTF-8 \(byte 0xff in line 1\)"),
+    "a NUL": (b"task: \0\n", "not valid YAML: .*x0000"),
+    "a tab": (b"task:\n\tp: 113\n", "not valid YAML: .*cannot start any token"),
+    "a duplicate key": (b"task: 1\ntask: 2\n", 'duplicate key "task"'),
+    "deep nesting": (b"task: " + b"[" * 100_000, "line 1 is nested deeper than 20"),
+    "a tag": (b"task: !!python/name:os.system\n", "tag !!python/name:os.system in line 1 is not read"),
+    "a date that there is not": (b"task: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
+    "a date": (b"task: 2020-01-01\n", "not JSON serializable; write text and numbers"),
+    "a number of 5,000 digits": (b"task: " + b"9" * 5000, "not valid YAML: .*4300 digits"),
+    "a key that is no text": (b"? [1]\n: 2\n", "keys must be .*; write text and numbers"),
+    "two documents": (b"task: 1\n---\ntask: 2\n", "not valid YAML: expected a single document"),
+    "two megabytes": (b"#" * (2 << 20), "larger than 1,048,576 bytes"),
+    "nothing": (b"", "expected a mapping with the keys "),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_is_no_plain_yaml_is_one_line(tmp_path: Path, name: str) -> None:
+    content, said = UNREADABLE[name]
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=said) as caught:
+        load_params(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < 400 + len(str(path))
+
+
+def test_a_directory_in_place_of_the_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be read: Is a directory; give a YAML file"):
+        load_params(tmp_path)
+
+
+def test_anchors_and_aliases_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = PARAMS.read_text().replace("task: {name: addition, base: 10}", "task: &t {name: addition, base: 10}", 1)
+    path.write_text(text.replace("\nnet:", "\nnet: &n\n  <<: [{d_model: 64}]", 1))
+    assert load_params(path).net.d_model == 128
 
 
 def test_the_shipped_file_is_valid_and_frozen() -> None:

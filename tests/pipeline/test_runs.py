@@ -85,6 +85,52 @@ def test_a_directory_that_is_no_run_is_refused(snapshot: Snapshot, tmp_path: Pat
     assert Run.open(tmp_path).recipe == "standard"
 
 
+def run_of(directory: Path, snapshot: Snapshot, names: list[str], **params: object) -> Path:
+    """A run directory with these snapshots."""
+    task = {"p": 7, "operation": "addition", "train_fraction": 0.3}
+    said = {"key": "k", "task": task, "recipe": {"name": "standard"}, "seed": 0, **params}
+    for name in names:
+        save_snapshot(directory / "snapshots" / f"{name}.safetensors", snapshot)
+    (directory / "params.json").write_text(json.dumps(said))
+    return directory
+
+
+BUDGET = {"steps": 30, "cycle_steps": 10}
+
+
+@pytest.mark.parametrize(
+    ("cycles", "params", "missing"),
+    [
+        ([0, 1, 3], {}, 2),
+        ([4, 5, 7], {}, 6),
+        ([0, 2, 3], BUDGET, 1),
+        ([0, 1, 2], BUDGET, 3),
+        ([1, 2, 3], BUDGET, 0),
+        ([0, 1, 2], {"train": BUDGET}, 3),
+    ],
+)
+def test_a_missing_snapshot_is_named(
+    snapshot: Snapshot, tmp_path: Path, cycles: list[int], params: dict[str, object], missing: int
+) -> None:
+    run = run_of(tmp_path / "run", snapshot, [f"cycle-{cycle:04d}" for cycle in cycles], **params)
+    with pytest.raises(UserError, match=f"run: the snapshot of cycle {missing} is missing; train the run again"):
+        Run.open(run)
+
+
+def test_snapshots_are_in_the_order_of_their_cycles(snapshot: Snapshot, tmp_path: Path) -> None:
+    whole = run_of(tmp_path / "whole", snapshot, [f"cycle-{cycle:04d}" for cycle in range(4)], **BUDGET)
+    assert [path.stem for path in Run.open(whole).snapshots] == [f"cycle-{cycle:04d}" for cycle in range(4)]
+    imported = run_of(tmp_path / "imported", snapshot, ["cycle-9999", "cycle-10000"])
+    assert [path.stem for path in Run.open(imported).snapshots] == ["cycle-9999", "cycle-10000"]
+
+
+@pytest.mark.parametrize("name", ["cycle-0001-copy", "cycle-1", "cycle-", "cycle-\N{ARABIC-INDIC DIGIT ONE}"])
+def test_a_file_that_is_no_cycles_snapshot_is_named(snapshot: Snapshot, tmp_path: Path, name: str) -> None:
+    run = run_of(tmp_path, snapshot, ["cycle-0000", "cycle-0001", name])
+    with pytest.raises(UserError, match=r"is not the one snapshot of a cycle, .*; remove it"):
+        Run.open(run)
+
+
 def test_files_are_there_whole_or_not_at_all(tmp_path: Path) -> None:
     write_atomically(tmp_path / "sub" / "a.txt", "one")
     assert (tmp_path / "sub" / "a.txt").read_text() == "one"

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UserError
-from stages.command import one_argument, run_stage
+from stages.command import no_argument, one_argument, run_stage
 
 STAGES = sorted(
-    path.stem for path in (Path(__file__).parents[2] / "stages").glob("[a-z]*.py") if path.stem != "command"
+    path.stem
+    for path in (Path(__file__).parents[2] / "stages").glob("[a-z]*.py")
+    if path.stem not in ("command", "torn")
 )
 
 
@@ -38,6 +40,7 @@ def test_a_wrong_call_and_a_mistake_are_one_line_and_64(
 
     for body, line in (
         (lambda: print(one_argument("train", "RECIPE")), "stages.train: usage: python -m stages.train RECIPE\n"),
+        (lambda: no_argument("train"), "stages.train: usage: python -m stages.train\n"),
         (mistaken, "stages.train: p = 4: not a prime\n"),
     ):
         monkeypatch.setattr(sys, "argv", ["train", "a", "--help"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.kills import SMALL
 from pipeline.errors import BAD_INPUT
 
 ROOT = Path(__file__).parents[2]
@@ -25,14 +26,6 @@ PARTS = (
     ".dvcignore",
     ".gitignore",
 )
-SMALL = {
-    "p: 113": "p: 23",
-    "train_fraction: 0.3": "train_fraction: 0.6",
-    "steps: 200": "steps: 60",
-    "steps: 1200": "steps: 300",
-    "first_hidden: 16": "first_hidden: 9",
-    "last_hidden: 5": "last_hidden: 8",
-}
 
 
 def run(directory: Path, *command: str, status: int = 0) -> str:

@@ -1,8 +1,10 @@
 """A run that is killed at any moment and given again ends in the same bytes."""
 
 import csv
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +125,46 @@ def test_another_configuration_does_not_resume_this_one(tmp_path: Path) -> None:
     seen: list[int] = []
     train_run(other, tmp_path / "out", tmp_path / "state", after_cycle=seen.append)
     assert seen[0] == 1
+
+
+@pytest.mark.parametrize("full", ["copyfile", "write_text"])
+def test_a_disk_that_is_full_at_the_end_costs_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    """What was trained is kept, the line says so, and the same command publishes it without a further step."""
+    config = load_params(small_params(tmp_path)).run_config("standard")
+    train_run(config, tmp_path / "whole", tmp_path / "state")
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(*((shutil, full) if full == "copyfile" else (Path, full)), refuse)
+        with pytest.raises(UserError, match=r"out: cannot be written: No space left .*the finished cycles are kept"):
+            train_run(config, tmp_path / "out", tmp_path / "state")
+    assert not list(tmp_path.glob("*out*"))
+    seen: list[int] = []
+    train_run(config, tmp_path / "out", tmp_path / "state", after_cycle=seen.append)
+    assert seen == []
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("out", ["params.yaml/out", "."])
+def test_an_output_that_cannot_be_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    config = load_params(small_params(tmp_path)).run_config("standard")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"name another"):
+        train_run(config, Path(out), tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    config = load_params(small_params(tmp_path)).run_config("standard")
+    with pytest.raises(UserError, match=r"standard-s0-\w+: cannot be written: Not a directory; run the command in"):
+        train_run(config, tmp_path / "out", tmp_path / "params.yaml" / "state")
+    assert not (tmp_path / "out").exists()
 
 
 def _stop(cycle: int) -> None:
