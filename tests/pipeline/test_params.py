@@ -52,7 +52,7 @@ MISTAKES = [
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
     ("operation: addition", "operation: multiplication", 'task.operation = "multiplication"', "choose addition or"),
     ("steps: 200", "steps: 205", "steps = 205 is not a whole number of cycles", "cycle_steps = 10"),
-    ("device: auto", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
+    ("device: cpu", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
     ("table_bits: 7", "table_bits: 40", "compress.table_bits = 40", "from 3 to 12"),
     ("timeout: 240", "timeout: 0", "verify.timeout = 0", "above 0"),
     ("\nnet:", "\nnetwork: 3\nnet:", "network = 3: no such key", "did you mean net?"),
