@@ -6,6 +6,8 @@ A recipe that `streaming.recipes` has too brings its recurrent net with it.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from pipeline import report
@@ -25,13 +27,19 @@ def body() -> None:
     streams = []
     if streaming is not None:
         streams = [streaming.run_config(recipe).key for recipe in sys.argv[1:] if recipe in streaming.recipes]
-    for key in keys:
-        checked(Path("proofs") / key, [snapshot_paths(Path("runs") / key)[-1], *students(key)])
-    for key in streams:
-        checked(Path("proofs") / key / "last", [snapshot_paths(Path("runs") / key)[-1]])
+    proofs = {Path("proofs") / key: [last(key), *students(key)] for key in keys}
+    proofs |= {Path("proofs") / key / "last": [last(key)] for key in streams}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for done in [pool.submit(checked, proof, nets) for proof, nets in proofs.items()]:
+            done.result()
     out = Path("report")
     text = report.table(report.build(keys, Path(), out, streams))
     write_atomically(out / "summary.txt", text + "\n")
+
+
+def last(key: str) -> Path:
+    """The snapshot that a certificate of the run is about."""
+    return snapshot_paths(Path("runs") / key)[-1]
 
 
 def students(key: str) -> list[Path]:
