@@ -231,6 +231,6 @@ def test_a_bad_parameter_exits_2_and_writes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    path = small_params(tmp_path, **{"device: auto": "device: cuda"})
+    path = small_params(tmp_path, **{"device: cpu": "device: cuda"})
     with pytest.raises(UserError, match=r"train\.device = cuda: torch sees no CUDA device"):
         train_run(load_params(path).run_config("standard"), tmp_path / "out", tmp_path / "state")
