@@ -2,7 +2,7 @@
 
 HEAD is cloned twice into a temporary folder. In the first clone the pipeline runs undisturbed, as `make repro` runs it.
 In the second one it is killed with SIGKILL, itself and every process it started, at a moment drawn uniformly from the
-time that the undisturbed one took, and given again, until it has been killed --times times and has then come to its
+time that an undisturbed one takes, and given again, until it has been killed --times times and has then come to its
 end. What ends before its moment is compared, its results are thrown away, and the next one begins from nothing, so that
 the kills fall on every stage. What is claimed of every ending, and counted:
 
@@ -173,14 +173,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"undisturbed: {whole:.0f} s, {len(alone.hashes())} files", flush=True)
         clone = Clone(Path(folder) / "killed", not options.real)
         killed = endings = 0
+        from_nothing = True
         while True:
             after = moments.uniform(0, whole) if killed < options.times else None
+            began = time.monotonic()
             if after is not None and not clone.repro(after):
-                killed += 1
+                killed, from_nothing = killed + 1, False
                 print(f"kill {killed:>3} after {after:6.1f} s {clone.moment()}", flush=True)
                 continue
             if after is None:
                 clone.repro()
+            elif from_nothing:
+                whole = time.monotonic() - began  # the machine's other work may have changed
             endings += 1
             found = differences(clone, alone)
             wrong += found
@@ -189,6 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             if after is None:
                 break
             clone.start_over()
+            from_nothing = True
     print(f"{killed} kills, {endings} endings, {len(wrong)} differences")
     return 1 if wrong else 0
 
