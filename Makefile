@@ -18,6 +18,7 @@ export DVC_NO_ANALYTICS := 1
 
 repro: .venv/ready
 	$(BIN)/python -m stages.params
+	@$(BIN)/python -m stages.whose_lock || git update-index --skip-worktree dvc.lock
 	$(BIN)/dvc repro
 	@cat report/summary.txt
 

@@ -93,3 +93,11 @@ def test_a_system_that_does_not_say_has_none(tmp_path: Path, monkeypatch: pytest
     assert not has_instruction_set(tmp_path / "missing")
     (tmp_path / "bytes").write_bytes(b"\xff\xfeflags\t: avx2\n")
     assert not has_instruction_set(tmp_path / "bytes")
+
+
+@pytest.mark.parametrize(("kernels", "status"), [("same", int(not has_instruction_set())), ("native", 1)])
+def test_it_is_said_where_dvc_lock_is_the_users_own(kernels: str, status: int) -> None:
+    command = [sys.executable, "-m", "stages.whose_lock"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, SWITCH: kernels}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert done.stdout.count("\n") == status
