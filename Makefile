@@ -18,7 +18,9 @@ export DVC_NO_ANALYTICS := 1
 
 repro: .venv/ready
 	$(BIN)/python -m stages.params
-	@$(BIN)/python -m stages.whose_lock || git update-index --skip-worktree dvc.lock
+	@$(BIN)/python -c "from pipeline.instruction_set import is_held; exit(not is_held())" || { \
+		echo "results have other bytes here than the repository's dvc.lock names: git leaves yours alone from here on"; \
+		git update-index --skip-worktree dvc.lock; }
 	$(BIN)/dvc repro
 	@cat report/summary.txt
 

@@ -95,9 +95,19 @@ def test_a_system_that_does_not_say_has_none(tmp_path: Path, monkeypatch: pytest
     assert not has_instruction_set(tmp_path / "bytes")
 
 
-@pytest.mark.parametrize(("kernels", "status"), [("same", int(not has_instruction_set())), ("native", 1)])
-def test_it_is_said_where_dvc_lock_is_the_users_own(kernels: str, status: int) -> None:
-    command = [sys.executable, "-m", "stages.whose_lock"]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, SWITCH: kernels}, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (status, "")
-    assert done.stdout.count("\n") == status
+@pytest.mark.parametrize("kernels", ["same", "native"])
+def test_git_leaves_dvc_lock_alone_only_where_it_is_the_users_own(kernels: str, tmp_path: Path) -> None:
+    """The Makefile's own lines, with everything around them replaced by nothing."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if "is_held" in line)
+    recipe = "\n".join(lines[first : first + 3]).replace("$(BIN)/python", f"PYTHONPATH={ROOT} {sys.executable}")
+    (tmp_path / "Makefile").write_text(f"repro:\n{recipe}\n")
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "dvc.lock").write_text("theirs")
+    subprocess.run([*git, "add", "dvc.lock"], check=True)
+    clean = {name: value for name, value in os.environ.items() if name not in (SWITCH, *VARIABLES)}
+    subprocess.run(["make", "-s", "-C", str(tmp_path)], env={**clean, SWITCH: kernels}, check=True)
+    (tmp_path / "dvc.lock").write_text("mine")
+    changed = subprocess.run([*git, "diff", "--name-only"], capture_output=True, text=True, check=True).stdout
+    assert (changed == "dvc.lock\n") == (kernels == "same" and has_instruction_set())
