@@ -82,8 +82,16 @@ CLOSED = "unsat|[0-9]{1,9} of [0-9]{1,9} closed by bounds"
 WORD = "[a-z0-9_]{1,100}"
 ANSWERS = f"sat|unknown|open|{CLOSED}"
 SOLVERS, VERSION = {"z3", "cvc5"}, r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}"
+ASKED = {  # names of the formulas that a solver may be asked about a claim: by its kind, or by what stands on its left
+    "program": "program-.*",
+    "integer student": "(?:program|student)-.*",
+    "compact": "compact-margin",
+    "machine": "sum-.*|states",
+    "invariant": "region-.*",
+}
 VERDICTS = {"Proved": {"method"}, "Refuted": {"counterexample"}, "Unknown": {"reason"}}
 MOST_BYTES, MOST_FORMULAS = 1 << 24, 1 << 12
+TOO_LARGE = f"more than {MOST_BYTES} bytes"
 MOST_WORK = 10**11  # about that many nanoseconds for one evaluation
 LARGEST_P, MOST_SIZE = 1024, 1 << 12
 
@@ -136,6 +144,18 @@ def read(path):
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def load(path):
+    """A file's hash and bytes; None for the bytes of one that is too large to be read."""
+    need(Path(path).is_file(), f"{Path(path).name}: no such file")
+    with Path(path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        large = file.tell() > MOST_BYTES
+    if large:
+        return digest, None
+    data = read(path)
+    return sha256(data), data
 
 
 def no_duplicates(pairs):
@@ -1407,6 +1427,11 @@ class Streams:
         if key not in self.made:
             self.made[key] = self.net.induction(entry["evidence"], self.machine)
         within(self.made[key][claim["kind"] == "invariant rounding"], "the bounds do not close")
+        for o in entry["obligations"]:
+            if o["result"] != "unsat":
+                ways = [how for q, _, _, how, _ in entry["evidence"]["steps"] if o["name"] == f"region-{q}"]
+                closed = f"{ways.count('bounds')} of {len(ways)} closed by bounds"
+                need(o["result"] == closed, f"{o['name']}: {closed}")
         return f"bounds recomputed for all {len(entry['evidence']['steps'])} steps"
 
     check_invariant_rounding = check_invariant
@@ -1549,6 +1574,8 @@ def check_form(entry, scope):
     need(said != "Refuted" or kind in ("equals", "compact", "machine"), f"{name}: a claim of this kind is not refuted")
     need(said != "Unknown" or type(verdict["reason"]) is str, f"{name}: its reason")
     need(type(entry["obligations"]) is list, f"{name}: its obligations")
+    asked = ASKED.get(claim["left"] if kind == "equals" else kind, "")
+    need(all(re.fullmatch(asked, o["name"]) for o in entry["obligations"]), f"{name}: the obligation of another claim")
     results = [o["result"] for o in entry["obligations"]]
     need(all(re.fullmatch(ANSWERS, result) for result in results), f"{name}: no answer of a solver")
     if said != "Proved":
@@ -1606,13 +1633,15 @@ def examine(certificate, files, made):
     for subject, entry in text["files"].items():
         keys(entry, {"sha256"}, f"files: {subject}")
         need(re.fullmatch("[0-9a-f]{64}", entry["sha256"]), f"files: {subject}: its hash")
-    given = {sha256(data): data for data in map(read, files)}
+    given = dict(map(load, files))
     hashes = {subject: entry["sha256"] for subject, entry in text["files"].items()}
     need(given, "files: none is given, so that there is nothing to check")
     need(set(given) <= set(hashes.values()), "files: one is given that the certificate does not name")
-    data = {subject: given[digest] for subject, digest in hashes.items() if digest in given}
+    data = {subject: given[digest] for subject, digest in hashes.items() if given.get(digest) is not None}
+    large = {subject for subject, digest in hashes.items() if digest in given} - set(data)
     kinds = {"pairs": Pairs, "stream": Streams}
     need(text["task"]["kind"] in kinds, "task: its kind")
+    need(not large or text["task"]["kind"] == "pairs", f"files: {', '.join(sorted(large))}: {TOO_LARGE}")
     claims, scope = text["claims"], kinds[text["task"]["kind"]](text["task"], set(hashes), data, made)
     keys(text["nets"], set(hashes) - {"program"}, "nets")
     for subject, about in text["nets"].items():
@@ -1631,7 +1660,10 @@ def examine(certificate, files, made):
     for entry in claims:
         claim = entry["claim"]
         check = partial(getattr(scope, check_name(claim["kind"])), claim, entry)
-        missing = scope.needs(claim) - set(data)
+        unread = scope.needs(claim) & large
+        if unread:
+            check = partial(within, False, f"the file of the {', '.join(sorted(unread))} is of {TOO_LARGE}")
+        missing = set() if unread else scope.needs(claim) - set(data)
         found.append(finding(entry["verdict"]["verdict"], NAMES[claim["kind"]].format(**claim), missing, check))
     return Judgement(text["verdict"]["verdict"], found, beside, formulas)
 

@@ -28,7 +28,9 @@ def doubts(
         # Whatever goes wrong in there, nothing was confirmed.
         how = f"{type(error).__name__}: {error}"
         return {name: checker.Finding("", name, checker.REJECTED, how) for name in names}
-    return {finding.name: finding for finding in found.findings if not finding.stands}
+    # What was not checked is not confirmed, either.
+    confirmed = (checker.ACCEPTED, checker.OPEN)
+    return {finding.name: finding for finding in found.findings if finding.state not in confirmed}
 
 
 def doubted(result: Result, doubt: checker.Finding) -> Result:

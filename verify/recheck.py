@@ -43,7 +43,7 @@ def recheck(proof: Path | str, given: Sequence[Path] = (), formulas: bool = True
     path = Path(proof)
     path = path / "certificate.json" if path.is_dir() else path
     try:
-        certificate = checker.parse(path.read_bytes())
+        certificate = checker.parse(checker.read(path))
         hashes = {str(subject): str(entry["sha256"]) for subject, entry in certificate["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, checker.Rejected) as error:
         what = f"{type(error).__name__} {error}"
@@ -59,10 +59,10 @@ def recheck(proof: Path | str, given: Sequence[Path] = (), formulas: bool = True
     rows = [(one.name, _claim(one, entry)) for one, entry in zip(judged.claims, certificate["claims"], strict=True)]
     rows += [(one.name, f"{one.state}: {one.how}") for one in judged.beside]
     doubts = [f"not confirmed: {one.name}: {one.how}" for one in judged.findings if not one.stands]
-    if missing:
-        doubts.append(f"not found: {', '.join(missing)}")
+    if lacking := sorted({subject for one in judged.unchecked for subject in one.missing}):
+        doubts.append(f"not found: {', '.join(lacking)}")
     if judged.on_trust and not _own_reference(certificate):
-        doubts.append("the reference machine is not the task's own")
+        doubts.append("the reference machine, a right answer or an equation is not the task's own")
     if formulas and (known := listed(certificate)):
         others = not_made_again(certificate, found)
         same = f"{len(known) - len(others)} of {len(known)} are those that the prover makes of these files"
@@ -142,7 +142,7 @@ def _claim(found: checker.Finding, entry: dict[str, Any]) -> str:
 def _said(verdict: dict[str, Any]) -> str:
     if verdict["verdict"] == "Refuted":
         return f"Refuted: {verdict['counterexample']['equation']}"
-    return f"{verdict['verdict']} ({verdict.get('method') or verdict['reason']})"
+    return f"{verdict['verdict']} ({' '.join((verdict.get('method') or verdict['reason']).split())})"
 
 
 def _smallest(measured: dict[str, Any]) -> float | None:
@@ -189,7 +189,13 @@ def _own_reference(certificate: dict[str, Any]) -> bool:
             if part.get("reference") is not None and machine_of(part["reference"]).minimised() != task.machine():
                 return False
         examples = [e["verdict"]["counterexample"] for e in entries if e["verdict"]["verdict"] == "Refuted"]
-        return all(task.reference([(a, b) for a, b in e["stream"]]) == e["expected"] for e in examples)
+        for e in examples:
+            stream = tuple((a, b) for a, b in e["stream"])
+            equation = task.equation(stream, e["got"])
+            words = (equation, equation.replace("the net says", "the machine says"))
+            if task.reference(stream) != e["expected"] or e["equation"] not in words:
+                return False
+        return True
     except (UserError, KeyError, TypeError, ValueError, IndexError, AttributeError):
         return False
 

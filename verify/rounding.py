@@ -207,7 +207,7 @@ class _Evaluation:
             by_readout = by_readout + times(last.error, np.abs(u))
             return logits, (by_readout + by_readout[np.arange(len(top)), top][:, None]) * INFLATE, rho
         centre, spread = slopes(self.net.activation, pre)
-        from_pre = spread * carried + (centre + spread) * made
+        from_pre = spread * carried + (np.abs(centre) + spread) * made
         if self.net.activation != "relu":
             from_pre = from_pre + made_by_gelu(pre)
         errors = by_readout + by_readout[np.arange(len(top)), top][:, None]

@@ -173,3 +173,23 @@ def test_a_stream_that_the_checker_does_not_replay_refutes_nothing(
     assert summary.verdict == Unknown("the checker: counterexample: too long to replay")
     monkeypatch.undo()
     assert checker.judge(tmp_path / "proof" / "certificate.json", [net]).verdict == "Unknown"
+
+
+def test_a_file_too_large_for_the_checker_costs_its_own_claims_only(
+    nets: Nets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nets.pruned is not None
+    assert nets.trained is not None
+    nets.pruned.write_bytes(padded(nets.pruned.read_bytes(), 4096))
+    monkeypatch.setattr(checker, "MOST_BYTES", nets.pruned.stat().st_size - 1)
+    verdicts = by_name(verify_run(nets, None, 10).results)
+    assert isinstance(verdicts["trained net equals arithmetic"], Refuted)
+    assert isinstance(verdicts["trained net is unchanged under rounding"], Proved)
+    for name in ("trained net equals pruned net", "pruned net is unchanged under rounding"):
+        assert isinstance(verdicts[name], Unknown)
+
+
+def padded(data: bytes, more: int) -> bytes:
+    """A safetensors file with blanks at the end of its header."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    return (start - 8 + more).to_bytes(8, "little") + data[8:start] + b" " * more + data[start:]

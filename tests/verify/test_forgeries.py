@@ -75,7 +75,7 @@ class Proof:
 def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Right and wrong chains of pairs, an adder, parity and an adder that errs."""
     root = tmp_path_factory.mktemp("proofs")
-    for name in ("pairs", "wrong", "adder", "parity", "erring"):
+    for name in ("pairs", "wrong", "adder", "parity", "erring", "erring parity"):
         (root / name / "nets").mkdir(parents=True)
     student = write_student(root / "pairs" / "nets" / "student.safetensors", hand_built(7), 7)
     for name in ("pairs", "wrong"):
@@ -83,10 +83,13 @@ def proofs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         verify_run(Nets(trained, integer=student if name == "pairs" else None), root / name / "proof", 60)
     erring = adder(3)
     erring["unembed.bias"] = erring["unembed.bias"] + [0, 0, 100]
+    odd = parity(3)
+    odd["unembed.bias"] = odd["unembed.bias"] + [0, 50]
     for name, tensors, task in (
         ("adder", adder(3), stream_task("addition", base=3)),
         ("erring", erring, stream_task("addition", base=3)),
         ("parity", parity(3), stream_task("parity")),
+        ("erring parity", odd, stream_task("parity")),
     ):
         net = write_net(root / name / "nets" / "net.safetensors", tensors, task)
         verify_stream(net, root / name / "proof", 60)
@@ -234,6 +237,19 @@ def own_reference(proof: Proof) -> None:
     proof.text["verdict"] = {"verdict": "Unknown", "reason": "time"}
 
 
+def borrowed_formulas(proof: Proof) -> None:
+    """What the solver was asked of the program is listed under a claim that it never saw."""
+    entry = proof.claim("trained net equals arithmetic")
+    entry["obligations"] = copy.deepcopy(proof.claim("program equals arithmetic")["obligations"])
+    entry["verdict"]["method"] = "solver and exhaustive evaluation"
+
+
+def more_closed(proof: Proof) -> None:
+    """More steps closed by bounds than there are."""
+    for o in proof.claim("net equals machine")["obligations"]:
+        o["result"] = "999 of 1 closed by bounds"
+
+
 def longer_reason(proof: Proof) -> None:
     open_all(proof)
     proof.text["claims"][0]["verdict"]["reason"] = ["not", "text"]
@@ -267,6 +283,8 @@ FORGERIES: dict[str, tuple[str, Callable[[Proof], object], int]] = {
     "no claim at all": ("pairs", no_claims, REJECTED),
     "no file at all": ("pairs", no_files, REJECTED),
     "a reference machine of one's own": ("parity", own_reference, UNCHECKED),
+    "formulas of another claim": ("pairs", borrowed_formulas, REJECTED),
+    "more steps than there are": ("adder", more_closed, REJECTED),
     "a reason that is no text": ("pairs", longer_reason, REJECTED),
 }
 
@@ -279,7 +297,7 @@ def test_a_forgery_is_not_accepted(
     proof = forge(which)
     change(proof)
     proof.write()
-    for file in proof.nets if which == "adder" else ():
+    for file in proof.nets if change.__name__ == "forged" and which == "adder" else ():
         rename_header(file, proof.text["task"]["options"])
         proof.text["files"]["net"]["sha256"] = checker.sha256(file.read_bytes())
         proof.write()
@@ -369,9 +387,13 @@ def test_a_formula_is_one_that_the_prover_makes(
 def test_a_formula_too_many_is_not_one_of_the_prover(forge: Callable[[str], Proof]) -> None:
     proof = forge("pairs")
     entry = proof.claim("program equals arithmetic")
-    entry["obligations"].append({**entry["obligations"][0], "name": "more", "file": "obligations/more.smt2"})
+    entry["obligations"].append(
+        {**entry["obligations"][0], "name": "program-more", "file": "obligations/program-more.smt2"}
+    )
     proof.write()
-    shutil.copy(proof.root / "proof" / entry["obligations"][0]["file"], proof.root / "proof/obligations/more.smt2")
+    shutil.copy(
+        proof.root / "proof" / entry["obligations"][0]["file"], proof.root / "proof/obligations/program-more.smt2"
+    )
     assert proof.check() == 0
     assert proof.chain() == 2
 
@@ -415,6 +437,17 @@ def test_measured_margins_are_the_provers_and_said_to_be(
         proof.write()
         assert proof.chain() == 0
         assert "measured a margin" not in capsys.readouterr().out.split("trained net is unchanged")[1].split("\n")[0]
+
+
+def test_an_equation_is_the_tasks_own(forge: Callable[[str], Proof], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a task that is no addition the checker knows no equation; `chain` does."""
+    proof = forge("erring parity")
+    assert proof.chain() == 1
+    proof.text["verdict"]["counterexample"]["equation"] = "Proved (task = machine = net)"
+    proof.write()
+    capsys.readouterr()
+    assert proof.chain() == 2
+    assert "NOT CHECKED" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_program_of_ones_own(forge: Callable[[str], Proof], capsys: pytest.CaptureFixture[str]) -> None:
