@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
 
-from pipeline.errors import BAD_INPUT, UserError
+from pipeline.command_line import Parser, output_file
+from pipeline.errors import one_line, reported
 from pipeline.files import write_atomically
 from verify import checker
 from verify.exact_net import load_exact_net
@@ -18,7 +17,7 @@ from verify.run import Nets, verify_run
 from verify.stream_run import verify_stream
 from verify.verdicts import to_csv, verdicts
 
-EXIT_INTERNAL, EXIT_INTERRUPTED = 70, 130
+EXIT_INTERNAL = 70
 
 _HELP = """Proves what a compressed net computes, on every input, with Z3; torch is not needed.
 
@@ -45,16 +44,8 @@ _STATUS = "exit status: 0 Proved, 1 Refuted, 2 Unknown, 64 bad input, 70 interna
 _OUT = "directory for program.py, certificate.json, obligations/; nothing is written without it"
 
 
-class _Parser(argparse.ArgumentParser):
-    """One line on stderr and 64 for a wrong argument."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; see python -m verify --help")
-
-
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = _Parser(prog="python -m verify", description=_HELP, epilog=_EPILOG, formatter_class=raw)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m verify", description=_HELP, epilog=_EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prove = commands.add_parser("prove", help="prove or refute every link of the chain", epilog=_STATUS)
     prove.add_argument("--student", type=Path, help="integer student, safetensors")
@@ -69,13 +60,14 @@ def _parser() -> argparse.ArgumentParser:
         help="evaluate every snapshot of a run on every input, in exact arithmetic",
         description="Right on every input, or the first on which it is not: for every snapshot of a run, in exact\n"
         "arithmetic, and whether float32 could differ. It is evaluated and not certified: `prove` proves one.",
-        formatter_class=raw,
     )
     snapshots.add_argument("run", type=Path, help="run directory, such as runs/modular-catapult-s0")
-    snapshots.add_argument("--out", type=Path, help="CSV file to write (default: verdicts/<name of the run>.csv)")
+    snapshots.add_argument(
+        "--out", type=output_file, help="CSV file (default: verdicts/<name of the run>.csv)"
+    )
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
-    write.add_argument("--out", type=Path, required=True, help="Python file to write")
+    write.add_argument("--out", type=output_file, required=True, help="Python file to write")
     every = "prove or refute a recurrent net for streams of every length"
     stream = commands.add_parser("stream", help=every, description=f"{every[0].upper()}{every[1:]}.", epilog=_STATUS)
     stream.add_argument("net", type=Path, help="snapshot of the recurrent net, safetensors")
@@ -88,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         "hashes: beside it, in runs/ and in compressed/. The independent checker recomputes every claim from\n"
         "them, and the formulas are made again. What is not checked is said to be NOT CHECKED.",
         epilog="exit status: 0 Proved, 1 Refuted, 2 Unknown or NOT CHECKED, 64 bad input, 70 internal error",
-        formatter_class=raw,
     )
     chain.add_argument("proof", type=Path, help="directory of a proof, or its certificate.json")
     chain.add_argument("--net", type=Path, action="append", default=[], help="a net's file; may be given again")
@@ -100,53 +91,46 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Runs one command and returns its exit status."""
     try:
-        if arguments[:1] == ["check"]:
-            return checker.main(arguments[1:])
-        options = _parser().parse_args(arguments)
-        if options.command == "stream":
-            proved = verify_stream(options.net, options.out, options.timeout, progress=_progress)
-            print("\n".join(proved.lines()))
-            return proved.exit_code
-        if options.command == "extract":
-            net = load_exact_net(options.student)
-            _write(options.out, extract(net).render())
-            return 0
-        if options.command == "snapshots":
-            out = options.out or Path("verdicts") / f"{options.run.resolve().name}.csv"
-            _write(out, to_csv(verdicts(options.run, _progress)))
-            print(f"wrote {out}")
-            return 0
-        if options.command == "chain":
-            found = recheck(options.proof, [*options.net, *options.program])
-            print("\n".join(found.lines))
-            return found.status
-        nets = Nets(options.trained, options.pruned, options.float_student, options.student, options.program)
-        summary = verify_run(nets, options.out, options.timeout, _progress)
-        print("\n".join(summary.lines()))
-        return summary.exit_code
-    except UserError as error:
-        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(str(error).split()))
-        print(f"error: {said}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return reported("error", lambda: _run(arguments))
+    except ModuleNotFoundError:
+        raise  # in one line, by pipeline.missing_modules
     except Exception as error:
         # Python's own status for this is 1, which here means Refuted.
         traceback.print_exc()
-        print(f"internal error: {type(error).__name__}: {' '.join(str(error).split())[:200]}", file=sys.stderr)
+        print(f"internal error: {type(error).__name__}: {one_line(str(error))[:200]}", file=sys.stderr)
         return EXIT_INTERNAL
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["check"]:
+        return checker.main(arguments[1:])
+    options = _parser().parse_args(arguments)
+    match options.command:
+        case "stream":
+            proved = verify_stream(options.net, options.out, options.timeout, progress=_progress)
+            print("\n".join(proved.lines()))
+            return proved.exit_code
+        case "extract":
+            write_atomically(options.out, extract(load_exact_net(options.student)).render())
+            return 0
+        case "snapshots":
+            out = options.out or output_file(f"verdicts/{options.run.resolve().name}.csv")
+            write_atomically(out, to_csv(verdicts(options.run, _progress)))
+            print(f"wrote {out}")
+            return 0
+        case "chain":
+            found = recheck(options.proof, [*options.net, *options.program])
+            print("\n".join(found.lines))
+            return found.status
+        case _:
+            nets = Nets(options.trained, options.pruned, options.float_student, options.student, options.program)
+            summary = verify_run(nets, options.out, options.timeout, _progress)
+            print("\n".join(summary.lines()))
+            return summary.exit_code
 
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        write_atomically(path, text)
-    except (OSError, ValueError) as error:
-        raise UserError(f"out = {path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 if __name__ == "__main__":

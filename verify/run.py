@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.files import fresh_directory
+from pipeline.files import check_writable, fresh_directory
 from pipeline.tasks.modular import SIGNED
 from verify import checker
 from verify.certificate import OBLIGATIONS, Certificate, Entry, described
@@ -226,23 +226,18 @@ _OURS = {"certificate.json", "program.py", OBLIGATIONS}
 
 
 def free(out: Path, inputs: Sequence[Path | str]) -> None:
-    """Refuse an `out` that is not ours to replace: only an old proof is, and only where no input lies in it."""
-    try:
-        target = out.resolve()
-        if target.exists() and not target.is_dir():
-            raise UserError(f"out = {out}: a file is there, name a directory")
-        if target == Path.cwd() or target in Path.cwd().parents:
-            raise UserError(f"out = {out}: the working directory lies in it, name another")
-        for path in inputs:
-            if target in Path(path).resolve().parents and target.is_dir():
-                raise UserError(f"out = {out}: {path} lies in it and would be replaced, name another")
-        names = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
-        if names - _OURS or (names and "certificate.json" not in names):
-            other = sorted(names - _OURS or names)[0]
-            raise UserError(f"out = {out}: it holds something else than a proof ({other}), name a new one")
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"out = {out}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    """Refuse an `out` that cannot be written, or is not ours to replace: only an old proof is, without inputs in it."""
+    check_writable(out)
+    target = out.resolve()
+    if target.exists() and not target.is_dir():
+        raise UserError(f"out = {out}: a file is there, name a directory")
+    for path in inputs:
+        if target in Path(path).resolve().parents and target.is_dir():
+            raise UserError(f"out = {out}: {path} lies in it and would be replaced, name another")
+    names = {entry.name for entry in target.iterdir()} if target.is_dir() else set()
+    if names - _OURS or (names and "certificate.json" not in names):
+        other = sorted(names - _OURS or names)[0]
+        raise UserError(f"out = {out}: it holds something else than a proof ({other}), name a new one")
 
 
 @contextmanager
@@ -252,8 +247,5 @@ def output_directory(out: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(scratch)
         return
-    try:
-        with fresh_directory(out.resolve()) as directory:
-            yield directory
-    except OSError as error:
-        raise UserError(f"out = {out}: cannot be written: {error.strerror}") from None
+    with fresh_directory(out.resolve()) as directory:
+        yield directory
