@@ -5,6 +5,7 @@ the stage.
 A recipe that `streaming.recipes` has too brings its recurrent net with it.
 """
 
+import csv
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -28,7 +29,8 @@ def body() -> None:
     if streaming is not None:
         streams = [streaming.run_config(recipe).key for recipe in sys.argv[1:] if recipe in streaming.recipes]
     proofs = {Path("proofs") / key: [last(key), *students(key)] for key in keys}
-    proofs |= {Path("proofs") / key / "last": [last(key)] for key in streams}
+    for key in streams:
+        proofs |= {Path("proofs") / key / "last": [last(key)], **smaller(Path("compressed") / key)}
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         for done in [pool.submit(checked, proof, nets) for proof, nets in proofs.items()]:
             done.result()
@@ -45,6 +47,14 @@ def last(key: str) -> Path:
 def students(key: str) -> list[Path]:
     """The compressed nets that a certificate is about."""
     return [Path("compressed") / key / f"{name}.safetensors" for name in ("pruned", "student_float", "student")]
+
+
+def smaller(compressed: Path) -> dict[Path, list[Path]]:
+    """The proofs of the nets that a recurrent net was compressed to, each with its net; of those that are proved."""
+    table = compressed / "frontier.csv"
+    rows = csv.DictReader(table.read_text().splitlines()) if table.is_file() else ()
+    names = [f"units-{int(row['units']):02d}-bits-{row['bits']}" for row in rows if row["verdict"] == "Proved"]
+    return {compressed / name: [compressed / f"{name}.safetensors"] for name in names}
 
 
 def checked(proof: Path, nets: list[Path]) -> None:

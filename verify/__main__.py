@@ -62,9 +62,7 @@ def _parser() -> Parser:
         "arithmetic, and whether float32 could differ. It is evaluated and not certified: `prove` proves one.",
     )
     snapshots.add_argument("run", type=Path, help="run directory, such as runs/modular-catapult-s0")
-    snapshots.add_argument(
-        "--out", type=output_file, help="CSV file (default: verdicts/<name of the run>.csv)"
-    )
+    snapshots.add_argument("--out", type=output_file, help="CSV file (default: verdicts/<name of the run>.csv)")
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")
     write.add_argument("--out", type=output_file, required=True, help="Python file to write")

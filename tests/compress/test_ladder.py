@@ -87,7 +87,6 @@ def test_a_run_gives_the_same_bytes_again_on_any_number_of_threads(run: tuple[Pa
         for name, count in (("one", 1), ("two", 2)):
             torch.set_num_threads(count)
             compress_run(*run, tmp_path / name, SMALL)
-            assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
