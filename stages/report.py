@@ -60,7 +60,7 @@ def smaller(compressed: Path) -> dict[Path, list[Path]]:
 def checked(proof: Path, nets: list[Path]) -> None:
     """No verdict goes into the report that the checker has not confirmed, of these very nets, in this run."""
     print(f"report: the checker evaluates what {proof} says", file=sys.stderr, flush=True)
-    if doubts := recheck(proof, nets, formulas=False).doubts:
+    if doubts := recheck(proof, nets).doubts:
         raise UserError(f"{proof} = NOT CHECKED ({'; '.join(doubts)}): run the stage that writes it again")
 
 

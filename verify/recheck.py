@@ -34,11 +34,10 @@ class Rechecked:
     status: int
 
 
-def recheck(proof: Path | str, given: Sequence[Path] = (), formulas: bool = True) -> Rechecked:
+def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
     """Of a proof's directory, or its certificate.json; `given` are files that it must name, and others are looked for.
 
-    Without `formulas` they are not made again. Raises UserError where there is no certificate to speak of, or where it
-    does not name a file that is given.
+    Raises UserError where there is no certificate to speak of, or where it does not name a file that is given.
     """
     path = Path(proof)
     path = path / "certificate.json" if path.is_dir() else path
@@ -63,7 +62,7 @@ def recheck(proof: Path | str, given: Sequence[Path] = (), formulas: bool = True
         doubts.append(f"not found: {', '.join(lacking)}")
     if judged.on_trust and not _own_reference(certificate):
         doubts.append("the reference machine, a right answer or an equation is not the task's own")
-    if formulas and (known := listed(certificate)):
+    if known := listed(certificate):
         others = not_made_again(certificate, found)
         same = f"{len(known) - len(others)} of {len(known)} are those that the prover makes of these files"
         rows.append(("formulas", f"{same}; what the solver said of them is as the certificate has it"))
