@@ -1,12 +1,13 @@
 """python -m benchmarks.peak: what share of the machine's matrix-product peak a training step reaches, and the rest.
 
 The peak is the best rate of a float32 product of two square matrices, a second of CPU time. The work is that of the
-step's matrix products, counted by torch.utils.flop_counter (2 m k n for an m x k by k x n product), Muon's bfloat16
-ones among them. The share is work / (CPU time x peak). Where the time goes is self CPU time by torch.profiler, by kind
+step's matrix products, counted by torch.utils.flop_counter (2 m k n for an m x k by k x n product), Muon's
+among them. The share is work / (CPU time x peak). Where the time goes is self CPU time by torch.profiler, by kind
 of operator. CPU time adds up over threads; run it with one, where waiting threads do not count as work.
 
     recipe        as it is
-    bfloat16      the same with train.matmul_precision = medium: products in bfloat16 where the processor can
+    bfloat16      the same with train.matmul_precision = medium: products in bfloat16 where the processor can, and under
+                  CATAPULT_KERNELS=native, as this benchmark is to be run
 
   python -m benchmarks.peak --protocols P2 --recipes standard,muon_radial
 """

@@ -35,7 +35,8 @@ def prepare() -> None:
 def matmul_precision(name: str) -> Iterator[None]:
     """Within, float32 matrix products are as exact as torch.set_float32_matmul_precision says, and after as before.
 
-    medium lets a processor that can (Intel AMX or AVX512-BF16, a GPU's tensor cores) multiply in bfloat16.
+    medium lets a processor that can (Intel AMX or AVX512-BF16, a GPU's tensor cores) multiply in bfloat16; on the CPU
+    under CATAPULT_KERNELS=native only, since products are otherwise numpy's (`pipeline.kernels`).
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(name)
