@@ -9,8 +9,8 @@ prints a digest of all weights and the time of a step. Rows that claim the same 
     qemu NAME    the same, on a processor that Debian's qemu-user makes of software; --qemu Haswell EPYC (of Intel, of
                  AMD) takes some twenty minutes for 20 steps
 
-and rows that do not: `native`, the libraries' own choice, on one thread and on all of them. Exit status 1 where two of
-the first kind differ.
+and rows that do not: `native`, the libraries' own choice, on one thread and on all of them, the last with torch's Muon,
+whose Newton-Schulz is in bfloat16. Exit status 1 where two of the first kind differ.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def rows(qemu: list[str]) -> list[Row]:
     ]
     same += [Row(f"qemu {model}", ("qemu-x86_64", "-cpu", model), {}, True) for model in qemu]
     cores = str(os.cpu_count() or 1)
-    native = [Row(f"native, {n} thread(s)", (), EMULATIONS["native"] | {"THREADS": n}, False) for n in {"1", cores}]
-    return same + sorted(native, key=lambda row: row.name)
+    native = EMULATIONS["native"]
+    others = [Row(f"native, {n} thread(s)", (), native | {"THREADS": n}, False) for n in sorted({"1", cores})]
+    return [*same, *others, Row("native, bfloat16", (), native | {"THREADS": "1", "MUON": "torch"}, False)]
 
 
 def digests(steps: int) -> dict[str, tuple[str, float]]:
@@ -64,20 +65,22 @@ def digests(steps: int) -> dict[str, tuple[str, float]]:
     import torch
 
     from pipeline.nets import Transformer, TransformerConfig
+    from train import recipes
     from train.data import Batches, Data
     from train.environment import prepare
     from train.loop import Budget, train_steps
-    from train.recipes import initialise
     from train.step import Trainer
 
     prepare()
+    if os.environ.get("MUON") == "torch":
+        recipes.Muon = torch.optim.Muon
     if "THREADS" in os.environ:
         torch.set_num_threads(int(os.environ["THREADS"]))
     params, found = load_params(), {}
     for name in RECIPES:
         config = params.run_config(name)
         net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
-        initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+        recipes.initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
         trainer = Trainer(net, config.recipe, config.train.seed, config.train.matmul_precision)
         data = Data.of(config.task.task(), config.task.train_fraction, config.train.seed, torch.device("cpu"))
         batches = Batches(data, config.train.batch_size, config.train.seed)

@@ -146,6 +146,20 @@ def test_an_edit_reruns_what_it_touches(checkout: Path, edits: dict[str, str], r
         (checkout / "params.yaml").write_text(before)
 
 
+def test_going_back_takes_results_from_the_cache(checkout: Path) -> None:
+    """The README's line: git checkout params.yaml && dvc repro."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    run(checkout, *git, "add", "dvc.lock")
+    run(checkout, *git, "commit", "-qm", "results")
+    edit(checkout, {"units_per_frequency: 8": "units_per_frequency: 9"})
+    changed = stages_run(run(checkout, "dvc", "repro"))
+    assert {"compress@catapult", "verify@catapult", "report"} <= changed
+    assert run(checkout, "git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
+    run(checkout, "git", "checkout", "-q", "params.yaml")
+    assert stages_run(run(checkout, "dvc", "repro")) == {"report"}  # its metrics are not in the cache
+    assert run(checkout, "git", "status", "--porcelain") == ""
+
+
 def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_text()
     try:
