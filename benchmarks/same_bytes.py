@@ -60,7 +60,7 @@ def rows(qemu: list[str]) -> list[Row]:
     return [*same, *others, Row("native, bfloat16", (), native | {"THREADS": "1", "MUON": "torch"}, False)]
 
 
-def digests(steps: int) -> dict[str, tuple[str, float]]:
+def digests(names: list[str], steps: int) -> dict[str, tuple[str, float]]:
     """In this process: by recipe, the digest of the weights after `steps` steps and the median milliseconds of one."""
     import torch
 
@@ -77,7 +77,7 @@ def digests(steps: int) -> dict[str, tuple[str, float]]:
     if "THREADS" in os.environ:
         torch.set_num_threads(int(os.environ["THREADS"]))
     params, found = load_params(), {}
-    for name in RECIPES:
+    for name in names:
         config = params.run_config(name)
         net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
         recipes.initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
@@ -94,28 +94,27 @@ def digests(steps: int) -> dict[str, tuple[str, float]]:
     return found
 
 
-def measured(row: Row, steps: int) -> dict[str, tuple[str, float]]:
+def measured(row: Row, names: list[str], steps: int) -> dict[str, tuple[str, float]]:
     """The same in a process of the row's kind."""
     environment = {name: value for name, value in os.environ.items() if name not in (SWITCH, *VARIABLES)}
     command = [*row.command, os.path.realpath(sys.executable), "-m", "benchmarks.same_bytes", "--here"]
     paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [*command, "--steps", str(steps)], env=environment | row.environment | paths, capture_output=True, text=True
-    )
+    given = [*command, "--steps", str(steps), "--recipes", *names]
+    done = subprocess.run(given, env=environment | row.environment | paths, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"{row.name}: {' '.join(done.stderr.split())[-300:] or 'ended without a word'}")
     return json.loads(done.stdout)
 
 
-def table(qemu: list[str], steps: int) -> Iterator[tuple[str, bool]]:
+def table(qemu: list[str], names: list[str], steps: int) -> Iterator[tuple[str, bool]]:
     """Lines to print, and whether each agrees with the first row."""
     first: dict[str, str] = {}
-    yield "  ".join([f"{'':<20}", *(f"{name}, ms a step".ljust(22) for name in RECIPES)]), True
+    yield "  ".join([f"{'':<20}", *(f"{name}, ms a step".ljust(22) for name in names)]), True
     for row in rows(qemu):
-        found = measured(row, steps)
+        found = measured(row, names, steps)
         first = first or {name: digest for name, (digest, _) in found.items()}
         agrees = first == {name: digest for name, (digest, _) in found.items()}
-        cells = [f"{found[name][0][:12]} {found[name][1]:>9.1f}" for name in RECIPES]
+        cells = [f"{found[name][0][:12]} {found[name][1]:>9.1f}" for name in names]
         said = "" if not row.claims else "  the same bytes" if agrees else "  OTHER BYTES"
         yield f"{row.name:<20}  {'  '.join(cells)}{said}", agrees or not row.claims
 
@@ -123,18 +122,19 @@ def table(qemu: list[str], steps: int) -> Iterator[tuple[str, bool]]:
 def main() -> int:
     parser = Parser(prog="python -m benchmarks.same_bytes", description=__doc__)
     parser.add_argument("--steps", type=int, default=20, help="of training (default: 20)")
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), help="default: both")
     parser.add_argument("--qemu", nargs="*", default=[], metavar="MODEL", help="processors of qemu-x86_64 -cpu help")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.steps < 1:
         raise UserError(f"--steps = {options.steps}: give a whole number, 1 or more")
     if options.here:
-        print(json.dumps(digests(options.steps)))
+        print(json.dumps(digests(options.recipes, options.steps)))
         return 0
     if not has_instruction_set():
         raise UserError("this processor = one without x86-64-v3: nothing is held to it here")
     good = True
-    for line, agrees in table(options.qemu, options.steps):
+    for line, agrees in table(options.qemu, options.recipes, options.steps):
         print(line, flush=True)
         good = good and agrees
     return 0 if good else 1
