@@ -72,7 +72,7 @@ class Clone:
         """Whether the pipeline came to its end before it was killed; UserError where it failed on its own."""
         with self.log.open("w") as log:
             process = subprocess.Popen(
-                ["sh", "-c", "python -m stages.params && dvc repro"],
+                ["sh", "-c", "python -m stages.params && exec dvc repro"],
                 cwd=self.directory,
                 env=self.environment,
                 stdout=log,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,7 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from voluptuous import Invalid
 
-from stages.torn import remove_torn_files, whole_lock, whole_rwlock
+from stages.torn import holders, remove_torn_files, runs_dvc, whole_lock, whole_rwlock
 
 LOCK = """schema: '2.0'
 stages:
@@ -73,3 +78,47 @@ def test_a_torn_file_is_removed_and_a_whole_one_is_not(
     assert not path.exists()
     assert capsys.readouterr().err == f"{path}: was cut short by a kill; removed, so that DVC makes it again\n"
     remove_torn_files(tmp_path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    return tmp_path
+
+
+def held(repository: Path, number: int) -> Path:
+    """DVC's lock file as process `number` writes it."""
+    info = {"pid": number, "cmd": "dvc repro"}
+    path = repository / ".dvc" / "tmp" / "rwlock"
+    path.write_text(json.dumps({"write": {"/x/runs": info}, "read": {"/x/train": [info]}}))
+    return path
+
+
+def test_the_lock_of_a_killed_dvc_that_nobody_reaped_is_removed(repository: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # dvc repro"])
+    path = held(repository, killed.pid)
+    assert holders(path.read_text()) == {killed.pid}
+    killed.send_signal(signal.SIGKILL)
+    while runs_dvc(killed.pid):  # it is a zombie soon, and stays one: it is waited for below
+        time.sleep(0.01)
+    assert Path(f"/proc/{killed.pid}").exists()
+    remove_torn_files(repository)
+    assert not path.exists()
+    killed.wait()
+
+
+def test_the_lock_of_another_program_by_now_is_removed_and_that_of_a_running_dvc_is_not(repository: Path) -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    path = held(repository, sleeper.pid)
+    remove_torn_files(repository)
+    assert not path.exists()
+    sleeper.kill()
+    sleeper.wait()
+    running = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # dvc repro"])
+    while b"dvc" not in Path(f"/proc/{running.pid}/cmdline").read_bytes():
+        time.sleep(0.01)
+    held(repository, running.pid)
+    remove_torn_files(repository)
+    assert path.exists()
+    running.kill()
+    running.wait()
