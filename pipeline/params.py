@@ -33,13 +33,16 @@ from pipeline.fields import (
 from pipeline.recipe_params import AdamWParams as AdamWParams
 from pipeline.recipe_params import ConstraintParams as ConstraintParams
 from pipeline.recipe_params import GrokfastParams as GrokfastParams
+from pipeline.recipe_params import GroupPenaltyParams as GroupPenaltyParams
 from pipeline.recipe_params import InitParams as InitParams
 from pipeline.recipe_params import LionParams as LionParams
 from pipeline.recipe_params import MuonParams as MuonParams
 from pipeline.recipe_params import NormPenaltyParams as NormPenaltyParams
 from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
+from pipeline.recipe_params import NuclearNormParams as NuclearNormParams
 from pipeline.recipe_params import RecipeParams as RecipeParams
 from pipeline.recipe_params import ScheduleParams as ScheduleParams
+from pipeline.recipe_params import StrengthParams as StrengthParams
 from pipeline.stream_params import StreamingParams as StreamingParams
 from pipeline.tasks import ModularTask, is_prime
 from pipeline.yaml_file import read_yaml

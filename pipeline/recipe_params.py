@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.fields import Momentum, NonNegative, Params, PositiveInt, Rate, Share
+from pipeline.fields import Fraction, Momentum, NonNegative, Params, PositiveInt, Rate, Share
 
 Group = Literal["matrices", "embeddings", "readout"]
 
@@ -130,10 +130,46 @@ class NormPenaltyParams(Params):
     radius: NonNegative | None
 
 
+class StrengthParams(Params):
+    """How strong a penalty on weights is, by the share of the budget that is over; train/strength.py.
+
+    0 before `begin`, then straight up to `value` over `rise`; `end` times `value` for the last `anneal`.
+    """
+
+    value: NonNegative
+    begin: Momentum = 0.0
+    rise: Momentum = 0.0
+    anneal: Momentum = 0.0
+    end: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _holds_for_a_while(self) -> StrengthParams:
+        if self.begin + self.rise + self.anneal >= 1:
+            raise ValueError("begin, rise and anneal come to 1 or more, so that it never holds: lower one of them")
+        return self
+
+
+class NuclearNormParams(Params):
+    """strength * sum of the singular values of the 2-D weights of `groups`; train/nuclear_norm.py."""
+
+    groups: tuple[Group, ...] = Field(min_length=1, description="list some of matrices, embeddings, readout")
+    strength: StrengthParams
+
+
+class GroupPenaltyParams(Params):
+    """strength * sum over hidden units of the length of all weights into and out of it; train/group_penalty.py.
+
+    While it acts, a unit is set to 0 whose length in times length out is at most `dead` times the greatest of its layer.
+    """
+
+    strength: StrengthParams
+    dead: Fraction = 1e-3
+
+
 class RecipeParams(Params):
     """Optimiser, schedule, loss, regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
 
-    `embeddings` also holds the biases. The loss is that of `temperature` * logits, plus the norm penalty. Weight noise
+    `embeddings` also holds the biases. The loss is that of `temperature` * logits, plus the penalties. Weight noise
     and activation noise are in units of the RMS of what they are added to; `state_noise` is for recurrent nets, whose
     state lies in [0, 1], and is in its units.
     """
@@ -150,6 +186,8 @@ class RecipeParams(Params):
     gradient: GradientParams | None = None
     constraints: tuple[ConstraintParams, ...] = ()
     norm_penalty: NormPenaltyParams | None = None
+    nuclear_norm: NuclearNormParams | None = None
+    group_penalty: GroupPenaltyParams | None = None
     weight_noise: NonNegative | None = None
     activation_noise: NonNegative | None = None
     dropout: Momentum | None = None

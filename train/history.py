@@ -1,7 +1,9 @@
 """One row a step: what every run reports, and one column more for each method that its recipe switches on.
 
     weight_decay      length of what weight decay took off the weights: lr * weight_decay * w over all of them
-    norm_penalty      what the penalty added to the loss
+    norm_penalty, nuclear_norm, group_penalty
+                      what each penalty added to the loss
+    live_units        hidden units that are alive after the step
     gradient          grokfast: length of the new gradient over the old one's; perpendicular: share of the gradient's
                       energy that was radial
     constraints       share of rows, or of singular values, that were over their norm after the step

@@ -56,7 +56,7 @@ def train_steps(trainer: Trainer, batches: Batches, budget: Budget, done: int = 
 def train_step(trainer: Trainer, pairs: Int[Tensor, ...], answers: Int[Tensor, " n"], budget: Budget, step: int) -> Row:
     """Update number `step`, from 0, at its rate; the row of the history, not evaluated. Raises Diverged."""
     factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
-    loss, accuracy, measured = trainer.step(pairs, answers, factor)
+    loss, accuracy, measured = trainer.step(pairs, answers, factor, step / budget.steps)
     rate = trainer.rates[0] * factor
     refuse_divergence(trainer.net, loss, step + 1, rate)
     return {
@@ -82,16 +82,18 @@ def fit(
     batch_size: int | None = None,
     stop_when: Callable[[Row], bool] | None = None,
     device: torch.device | str = "cpu",
+    fresh: bool = True,
 ) -> list[Row]:
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
 
-    Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
+    Where it is not `fresh` it goes on from the weights that it has. Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
     `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and
     `cpu_seconds`, the process time of the updates without the evaluations. Raises Diverged (a UserError with `step`
     and `rate`) where the loss or a weight is not finite.
     """
     prepare()
-    initialise(net.to("cpu"), recipe.init, torch.Generator().manual_seed(seed))
+    if fresh:
+        initialise(net.to("cpu"), recipe.init, torch.Generator().manual_seed(seed))
     trainer = TimedTrainer(net.to(device), recipe, seed)
     batches = Batches(Data.of(task, train_fraction, seed, device), batch_size, seed)
     history: list[Row] = []
@@ -108,9 +110,11 @@ class TimedTrainer(Trainer):
     samples = 0
     cpu_seconds = 0.0
 
-    def step(self, pairs: torch.Tensor, answers: torch.Tensor, factor: float) -> tuple[float, float, dict[str, float]]:
+    def step(
+        self, pairs: torch.Tensor, answers: torch.Tensor, factor: float, share: float = 0.0
+    ) -> tuple[float, float, dict[str, float]]:
         start = time.process_time()
-        result = super().step(pairs, answers, factor)
+        result = super().step(pairs, answers, factor, share)
         self.cpu_seconds += time.process_time() - start
         self.samples += len(pairs)
         return result

@@ -33,6 +33,7 @@ from train.regularizers import norm_penalty
 from train.schedules import multiplier
 from train.step import measures_of
 from train.update import Update
+from train.weight_penalties import WeightPenalties
 
 WORKING_SET = {"cpu": 16 * 2**20, "cuda": 2**33}
 """Bytes of hidden activations that are worth holding at once: about the caches of a core, and a share of a GPU."""
@@ -91,11 +92,12 @@ class ManyTrainer:
         self.rates = self.update.rates
         self.generators = noise_generators(seeds)
         self.noise = ActivationNoise(template, recipe)
+        self.penalties = WeightPenalties(template, recipe)
         self.measures = measures_of(recipe)
         self.template, self.objective = template, _Objective(template, recipe, self.noise)
 
     def step(
-        self, pairs: Int[Tensor, "nets batch 2"], answers: Int[Tensor, "nets batch"], factor: float
+        self, pairs: Int[Tensor, "nets batch 2"], answers: Int[Tensor, "nets batch"], factor: float, share: float = 0.0
     ) -> tuple[Float[Tensor, " nets"], Float[Tensor, " nets"], dict[str, Tensor]]:
         """Update every net once; cross-entropies, accuracies and measures as of Trainer.step, one number a net."""
         recipe, device = self.recipe, pairs.device
@@ -107,14 +109,18 @@ class ManyTrainer:
                 measured["weight_noise"] = noise.enter_context(context)
             draws = self.noise.draws(pairs[0, ..., 0].numel(), self.generators, device)
             objectives, losses, penalties, logits = vmap(self._objective)(self.stacks, pairs, answers, draws)
+            self.penalties.look(self.stacks)
+            added = self.penalties(self.stacks, share)
             self.update.clear()
-            objectives.sum().backward()
+            sum((value.sum() for value in added.values()), objectives.sum()).backward()
         if recipe.norm_penalty is not None:
             measured["norm_penalty"] = penalties.detach()
         for name in ON_ACTIVATIONS:
             if name in self.measures:
                 measured[name] = torch.full_like(losses.detach(), getattr(recipe, name))
+        measured |= {name: value.detach() for name, value in added.items()}
         measured |= self.update(factor)
+        measured |= self.penalties.remove({name: stack.detach() for name, stack in self.stacks.items()}, share)
         logits = logits.detach()
         if not is_plain(recipe.loss, recipe.temperature):
             losses = vmap(cross_entropy)(logits, answers)
@@ -217,7 +223,7 @@ class _Job:
         ended: dict[int, tuple[Diverged, Net]] = {}
         for step in range(budget.steps):
             factor = multiplier(recipe.schedule, step, budget.cycle_steps, budget.steps)
-            losses, accuracies, measured = trainer.step(*(whole or _stacked(batches)), factor)
+            losses, accuracies, measured = trainer.step(*(whole or _stacked(batches)), factor, step / budget.steps)
             rate = trainer.rates[0] * factor
             good = (losses.isfinite() & trainer.finite()).tolist()
             for i in (i for i, fine in enumerate(good) if not fine and i not in ended):

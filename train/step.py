@@ -1,7 +1,7 @@
 """One update of a net by a recipe, in the order that every method shares.
 
-noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss + penalty -> backward ->
-weights as they were -> train.update
+noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss + penalties -> backward ->
+weights as they were -> train.update -> dead units removed
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from train.noise import ON_ACTIVATIONS, ActivationNoise, noise_generators, noisy
 from train.recipes import decays
 from train.regularizers import norm_penalty
 from train.update import Update
+from train.weight_penalties import WeightPenalties
 
-MEASURES = ("norm_penalty", "gradient", "constraints", "weight_noise", *ON_ACTIVATIONS)
+MEASURES = ("norm_penalty", "nuclear_norm", "group_penalty", "gradient", "constraints", "weight_noise", *ON_ACTIVATIONS)
 """Keys of a recipe that a step reports a number for, if the recipe names them; train.history says which number."""
 
 
 def measures_of(recipe: RecipeParams) -> tuple[str, ...]:
     """The measures that a step of the recipe reports, in their order."""
     named = tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
-    return ("weight_decay", *named) if decays(recipe) else named
+    units = () if recipe.group_penalty is None else ("live_units",)
+    return (*(("weight_decay",) if decays(recipe) else ()), *named, *units)
 
 
 class Trainer:
@@ -43,12 +45,13 @@ class Trainer:
         self.rates = self.update.rates
         (self.generator,) = noise_generators([seed])
         self.noise = ActivationNoise(net, recipe)
+        self.penalties = WeightPenalties(net, recipe)
         self.measures = measures_of(recipe)
 
     def step(
-        self, pairs: Int[Tensor, "batch 2"], answers: Int[Tensor, " batch"], factor: float
+        self, pairs: Int[Tensor, "batch 2"], answers: Int[Tensor, " batch"], factor: float, share: float = 0.0
     ) -> tuple[float, float, dict[str, float]]:
-        """Update once, at `factor` times the recipe's rates.
+        """Update once, at `factor` times the recipe's rates, when `share` of the budget is over.
 
         Returns cross-entropy and accuracy of the forward pass it was computed from, and the measures of what is on.
         """
@@ -56,6 +59,8 @@ class Trainer:
         with ExitStack() as around:
             around.enter_context(matmul_precision(self.matmul))
             self._make_noise(around, measured, pairs[..., 0].numel())
+            stacks = {name: weight[None] for name, weight in self.net.named_parameters()}
+            around.enter_context(self.net.without_dead([live[0] for live in self.penalties.look(stacks)]))
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
             loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)
@@ -63,9 +68,13 @@ class Trainer:
                 penalty = norm_penalty(residual, recipe.norm_penalty)
                 measured["norm_penalty"] = penalty.item()
                 loss = loss + penalty
+            for name, added in self.penalties(stacks, share).items():
+                measured[name] = added.item()
+                loss = loss + added.sum()
             self.update.clear()
             loss.backward()
-        measured |= {name: value.item() for name, value in self.update(factor).items()}
+        after = self.update(factor) | self.penalties.remove({n: w.detach() for n, w in stacks.items()}, share)
+        measured |= {name: value.item() for name, value in after.items()}
         logits = logits.detach()
         measured_already = is_plain(recipe.loss, recipe.temperature)
         nats = entropy.item() if measured_already else cross_entropy(logits, answers).item()

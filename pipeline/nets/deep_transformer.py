@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.nets.net import Net, activation
+from pipeline.nets.net import Net, Units, activation
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,10 @@ class DeepTransformer(Net):
         self.hook_embed = HookPoint()
         self.hook_normalized = HookPoint()
         self.setup()
+
+    def hidden_units(self) -> list[Units]:
+        blocks = [f"blocks.{i}" for i in range(self.config.n_layers)]
+        return [Units({f"{b}.w_in.weight": 0, f"{b}.w_in.bias": 0}, {f"{b}.w_out.weight": 1}) for b in blocks]
 
     def tokens(self, pairs: Int[Tensor, "batch 2"]) -> Int[Tensor, "batch pos"]:
         """a, the operator, b, "="; those that the config has."""

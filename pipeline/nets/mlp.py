@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.nets.net import Net, activation
+from pipeline.nets.net import Net, Units, activation
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,12 @@ class Mlp(Net):
         self.unembed = nn.Linear(sizes[-1], config.n_answers, bias=False)
         self.hook_embed = HookPoint()
         self.setup()
+
+    def hidden_units(self) -> list[Units]:
+        n, biases = len(self.layers), ["bias"] if self.config.bias else []
+        into = [{f"layers.{i}.linear.{name}": 0 for name in ["weight", *biases]} for i in range(n)]
+        out = [f"layers.{i}.linear.weight" for i in range(1, n)] + ["unembed.weight"]
+        return [Units(before, {after: 1}) for before, after in zip(into, out, strict=True)]
 
     def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
         """The activations of the last hidden layer."""

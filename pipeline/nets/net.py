@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformer_lens import HookedRootModule
 
@@ -17,6 +19,14 @@ class NetConfig(Protocol):
     KIND: ClassVar[str]
 
     def to_dict(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Units:
+    """A layer of hidden units: which parameters lead into them and which out, by name, with the dimension of the units."""
+
+    into: dict[str, int]
+    out: dict[str, int]
 
 
 class Net(HookedRootModule):
@@ -50,6 +60,15 @@ class Net(HookedRootModule):
             else:
                 groups["matrices"].append(weight)
         return groups
+
+    def hidden_units(self) -> list[Units]:
+        """Its layers of hidden units, first to last."""
+        raise NotImplementedError
+
+    @contextmanager
+    def without_dead(self, alive: Sequence[Bool[Tensor, " unit"]]) -> Iterator[None]:
+        """Within, a forward pass may leave out the units of each layer that are not alive: their weights are 0."""
+        yield
 
 
 def activation(name: str, x: Tensor) -> Tensor:

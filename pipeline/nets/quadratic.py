@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.nets.net import Net
+from pipeline.nets.net import Net, Units
 
 PHASES = 6
 """Units a frequency in the closed form."""
@@ -45,6 +45,9 @@ class Quadratic(Net):
         self.hook_pre = HookPoint()
         self.hook_post = HookPoint()
         self.setup()
+
+    def hidden_units(self) -> list[Units]:
+        return [Units({"left.weight": 0, "right.weight": 0}, {"unembed.weight": 1})]
 
     def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
         """The squared hidden sums. A column of a matrix is what that matrix makes of a one-hot symbol."""

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.nets.net import Net
+from pipeline.nets.net import Net, Units
 
 LEAK = 0.02
 PAST_END = -1
@@ -65,6 +65,11 @@ class Recurrent(Net):
         self.hook_state_pre = HookPoint()
         self.hook_state = HookPoint()
         self.setup()
+
+    def hidden_units(self) -> list[Units]:
+        tables = ["embed_left.weight"] if self.config.tied else ["embed_left.weight", "embed_right.weight"]
+        into = dict.fromkeys(tables, 1) | {"state_in.weight": 0}
+        return [Units(into, {"state_out.weight": 1, "unembed.weight": 1})]
 
     @property
     def n_parameters(self) -> int:

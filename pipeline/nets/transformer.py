@@ -7,15 +7,17 @@ The numbers are those of a general implementation; `python -m benchmarks.speed` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
-from pipeline.nets.net import Net
+from pipeline.nets.net import Net, Units
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,13 @@ class Mlp(nn.Module):
         self.w_out = nn.Linear(config.d_mlp, config.d_model)
         self.hook_pre = HookPoint()
         self.hook_post = HookPoint()
+        self.live: Int[Tensor, " unit"] | None = None
 
     def forward(self, x: Float[Tensor, "batch d_model"]) -> Float[Tensor, "batch d_model"]:
+        if self.live is not None and not (self.hook_pre.has_hooks() or self.hook_post.has_hooks()):
+            w_in, bias, w_out = self.w_in.weight[self.live], self.w_in.bias[self.live], self.w_out.weight[:, self.live]
+            hidden = torch.relu(nn.functional.linear(x, w_in, bias))
+            return nn.functional.linear(hidden, w_out, self.w_out.bias)
         return self.w_out(self.hook_post(torch.relu(self.hook_pre(self.w_in(x)))))
 
 
@@ -98,6 +105,19 @@ class Transformer(Net):
         self.hook_resid_mid = HookPoint()
         self.hook_resid_post = HookPoint()
         self.setup()
+
+    def hidden_units(self) -> list[Units]:
+        return [Units({"mlp.w_in.weight": 0, "mlp.w_in.bias": 0}, {"mlp.w_out.weight": 1})]
+
+    @contextmanager
+    def without_dead(self, alive: Sequence[Bool[Tensor, " unit"]]) -> Iterator[None]:
+        """Leaves them out where they are more than a tenth of all."""
+        if alive and float(alive[0].float().mean()) < 0.9:
+            self.mlp.live = alive[0].nonzero()[:, 0]
+        try:
+            yield
+        finally:
+            self.mlp.live = None
 
     def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
         """The residual stream at "=" just before the read-out."""
