@@ -25,13 +25,12 @@ from interp.labels import Phase, label
 from interp.progress_measures import Measures, measure
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.nets import Transformer, TransformerConfig
+from pipeline.nets import Transformer
 from pipeline.params import PipelineParams, RunConfig, ThresholdParams, checked, load_params
 from pipeline.progress import Progress
 from pipeline.runs import load_snapshot
 from train.data import Batches, Data
-from train.loop import Budget, train_run, train_steps
-from train.recipes import initialise
+from train.loop import Budget, first_net, train_run, train_steps
 from train.step import Trainer
 
 ALGORITHM: tuple[Phase, ...] = ("algorithm",)
@@ -112,8 +111,7 @@ def random_labels(p: int, seed: int) -> Int[Tensor, " pair"]:
 
 def fit(config: RunConfig, data: Data, steps: int) -> Iterator[Transformer]:
     """The net at the start and after every cycle, on data that a run cannot describe; the same steps as a run's."""
-    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
-    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    net = first_net(config)
     trainer = Trainer(net, config.recipe, config.train.seed)
     batches = Batches(data, config.train.batch_size, config.train.seed)
     budget = Budget(steps, config.train.cycle_steps, evaluate_every=steps + 1)

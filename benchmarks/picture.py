@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--browser", help="a Chromium, for the pictures of the circuit view")
     options = parser.parse_args(arguments)
     params = load_params()
-    records = [record(params.run_config(recipe).key, Path()) for recipe in ("standard", "catapult")]
+    records = [record(params.run_key(recipe), Path()) for recipe in ("standard", "catapult")]
     write_atomically(Path("docs/transition.svg"), transition(records))
     if options.browser:
         photograph(options.browser, records[-1])

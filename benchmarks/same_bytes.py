@@ -64,11 +64,10 @@ def digests(names: list[str], steps: int) -> dict[str, tuple[str, float]]:
     """In this process: by recipe, the digest of the weights after `steps` steps and the median milliseconds of one."""
     import torch
 
-    from pipeline.nets import Transformer, TransformerConfig
     from train import recipes
     from train.data import Batches, Data
     from train.environment import prepare
-    from train.loop import Budget, train_steps
+    from train.loop import Budget, first_net, train_steps
     from train.step import Trainer
 
     prepare()
@@ -79,8 +78,7 @@ def digests(names: list[str], steps: int) -> dict[str, tuple[str, float]]:
     params, found = load_params(), {}
     for name in names:
         config = params.run_config(name)
-        net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
-        recipes.initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+        net = first_net(config)
         trainer = Trainer(net, config.recipe, config.train.seed, config.train.matmul_precision)
         data = Data.of(config.task.task(), config.task.train_fraction, config.train.seed, torch.device("cpu"))
         batches = Batches(data, config.train.batch_size, config.train.seed)

@@ -28,14 +28,13 @@ from benchmarks.timing import WARM_UP, Cost, cost_of, take_turns
 from interp.analyse import analyse_run
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.nets import Transformer, TransformerConfig
 from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
 from pipeline.progress import Progress
 from pipeline.runs import Run
 from train.data import Data
 from train.environment import prepare
+from train.loop import first_net
 from train.losses import accuracy, cross_entropy
-from train.recipes import initialise
 from train.step import Trainer
 
 
@@ -45,8 +44,7 @@ def data_of(config: RunConfig) -> Data:
 
 def our_step(config: RunConfig, data: Data, general: bool) -> Callable[[], object]:
     """A training step of ours on a fresh net; `general` puts an identity hook on the net's input."""
-    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
-    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    net = first_net(config)
     trainer = Trainer(net, config.recipe, config.train.seed)
     if general:
         net.hook_embed.add_hook(identity)
@@ -62,6 +60,7 @@ def native_net(config: RunConfig) -> nn.Module:
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
 
+    assert config.net is not None  # it begins with a new one
     shape: dict[str, Any] = {
         "n_layers": 1,
         "n_ctx": 3,

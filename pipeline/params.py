@@ -38,22 +38,20 @@ from pipeline.recipe_params import InitParams as InitParams
 from pipeline.recipe_params import LionParams as LionParams
 from pipeline.recipe_params import MuonParams as MuonParams
 from pipeline.recipe_params import NormPenaltyParams as NormPenaltyParams
-from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
 from pipeline.recipe_params import NuclearNormParams as NuclearNormParams
+from pipeline.recipe_params import PerpendicularParams as PerpendicularParams
 from pipeline.recipe_params import RecipeParams as RecipeParams
 from pipeline.recipe_params import ScheduleParams as ScheduleParams
 from pipeline.recipe_params import StrengthParams as StrengthParams
 from pipeline.stream_params import StreamingParams as StreamingParams
-from pipeline.tasks import ModularTask, is_prime
+from pipeline.tasks import OPERATIONS, SIGNED, ModularTask, Operation, is_prime
 from pipeline.yaml_file import read_yaml
 
 
 class TaskParams(Params):
     """The function to learn and the share of its inputs that is shown."""
 
-    operation: Literal["addition", "subtraction"] = Field(
-        default="addition", description="choose addition or subtraction"
-    )
+    operation: Operation = Field(default="addition", description=f"choose one of {', '.join(OPERATIONS)}")
     p: int = Field(default=113, description="give an odd prime from 5 to 509, such as 59, 97 or 113")
     train_fraction: Share = 0.3
 
@@ -112,6 +110,27 @@ class TrainParams(Params):
                 f"steps = {self.steps} is not a whole number of cycles of cycle_steps = {self.cycle_steps}"
             )
         return self
+
+
+class ConsolidationParams(Params):
+    """The phase that continues the run of a recipe, after so many of its cycles, by the recipe `consolidation`.
+
+    It has the rest of train.steps, so that a run with it and one without take the same steps. `cycle_steps` is the
+    phase's own: a snapshot at the end of each.
+    """
+
+    after: PositiveInt = 10
+    cycle_steps: PositiveInt = 25
+
+
+class StartParams(Params):
+    """Where a run goes on from: a snapshot, by its file's hash, the shape of its net and where that net had come to."""
+
+    sha256: str
+    net: dict[str, Any]
+    recipe: str
+    cycle: int
+    step: int
 
 
 class ThresholdParams(Params):
@@ -193,18 +212,27 @@ class VerifyParams(Params):
 
 
 class RunConfig(Params):
-    """All that determines one training run, and nothing else; its hash names the resumable state."""
+    """All that determines one training run, and nothing else; its hash names the resumable state.
+
+    A run either begins with a net of the shape `net`, or goes on from the snapshot `start`, which has one.
+    """
 
     task: TaskParams
-    net: NetParams
+    net: NetParams | None
     train: TrainParams
     recipe_name: str
     recipe: RecipeParams
+    start: StartParams | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the recipe; where the run goes on from another, of both: catapult_consolidation."""
+        return self.recipe_name if self.start is None else f"{self.start.recipe}_{self.recipe_name}"
 
     @property
     def key(self) -> str:
         """What the run is, as a directory name: modular-catapult-s0."""
-        return f"modular-{self.recipe_name}-s{self.train.seed}"
+        return f"modular-{self.name}-s{self.train.seed}"
 
     def digest(self, *also: str) -> str:
         """SHA-256 over the resolved values, defaults included, and over `also`."""
@@ -237,6 +265,7 @@ class PipelineParams(RecipeBook):
     interp: InterpParams
     compress: CompressParams
     verify: VerifyParams
+    consolidation: ConsolidationParams | None = None
     streaming: StreamingParams | None = None
 
     @model_validator(mode="after")
@@ -251,12 +280,47 @@ class PipelineParams(RecipeBook):
         at_most(MOST_NUMBERS, p**2 * self.interp.replicates, "task.p and interp.replicates make too many draws")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_proved(self) -> PipelineParams:
+        if self.task.operation not in SIGNED:
+            raise ValueError(
+                f"task.operation = {self.task.operation!r}: the pipeline ends in proofs, which are of "
+                f"{' and '.join(SIGNED)}; choose one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _consolidation_has_steps(self) -> PipelineParams:
+        if self.consolidation is None:
+            return self
+        after, cycle = self.consolidation.after * self.train.cycle_steps, self.consolidation.cycle_steps
+        if after >= self.train.steps or (self.train.steps - after) % cycle:
+            raise ValueError(
+                f"consolidation begins after {after} of train.steps = {self.train.steps} steps, which does not leave "
+                f"whole cycles of consolidation.cycle_steps = {cycle}; change one of them"
+            )
+        if CONSOLIDATION not in self.recipes:
+            raise ValueError(f"consolidation: recipes has no {CONSOLIDATION!r}; add that recipe")
+        return self
+
     def run_config(self, recipe: str) -> RunConfig:
+        """Of a run that begins with a new net."""
         if recipe not in self.recipes:
             raise UserError(f"recipe = {recipe!r}: not in params.yaml; known: {', '.join(sorted(self.recipes))}")
         return RunConfig(
             task=self.task, net=self.net, train=self.train, recipe_name=recipe, recipe=self.recipes[recipe]
         )
+
+    def run_key(self, name: str) -> str:
+        """The key of the run of a recipe, or of its consolidation: `catapult` or `catapult_consolidation`."""
+        before = name.removesuffix(f"_{CONSOLIDATION}")
+        if self.consolidation is None or before == name or name in self.recipes:
+            return self.run_config(name).key
+        return f"modular-{self.run_config(before).name}_{CONSOLIDATION}-s{self.train.seed}"
+
+
+CONSOLIDATION = "consolidation"
+"""The recipe of the phase that continues other recipes' runs."""
 
 
 def load_params(path: Path = Path("params.yaml")) -> PipelineParams:

@@ -150,16 +150,20 @@ class StrengthParams(Params):
 
 
 class NuclearNormParams(Params):
-    """strength * sum of the singular values of the 2-D weights of `groups`; train/nuclear_norm.py."""
+    """strength * sum of the singular values of the 2-D weights of `groups`; train/nuclear_norm.py.
+
+    While it acts, a singular value is set to 0 where it is at most `dead` times the greatest of its matrix.
+    """
 
     groups: tuple[Group, ...] = Field(min_length=1, description="list some of matrices, embeddings, readout")
     strength: StrengthParams
+    dead: Fraction = 0.0
 
 
 class GroupPenaltyParams(Params):
     """strength * sum over hidden units of the length of all weights into and out of it; train/group_penalty.py.
 
-    While it acts, a unit is set to 0 whose length in times length out is at most `dead` times the greatest of its layer.
+    While it acts, a unit is set to 0 whose length in times length out is at most `dead` times its layer's greatest.
     """
 
     strength: StrengthParams

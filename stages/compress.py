@@ -9,7 +9,7 @@ from stages.command import one_argument, run_stage
 
 def body() -> None:
     params = load_params()
-    key = params.run_config(one_argument("compress", "RECIPE")).key
+    key = params.run_key(one_argument("compress", "RECIPE"))
     from compress.ladder import compress_run
 
     compress_run(

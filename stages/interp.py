@@ -8,7 +8,7 @@ from stages.command import one_argument, run_stage
 
 def body() -> None:
     params = load_params()
-    key = params.run_config(one_argument("interp", "RECIPE")).key
+    key = params.run_key(one_argument("interp", "RECIPE"))
     from interp.analyse import analyse_run
 
     analyse_run(Path("runs") / key, Path("analysis") / key, params.interp)

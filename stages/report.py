@@ -21,7 +21,7 @@ from verify.recheck import recheck
 
 def body() -> None:
     params = load_params()
-    keys = [params.run_config(recipe).key for recipe in sys.argv[1:]]
+    keys = [params.run_key(recipe) for recipe in sys.argv[1:]]
     if not keys:
         raise UserError("usage: python -m stages.report RECIPE... (names under recipes in params.yaml)")
     streaming = params.streaming

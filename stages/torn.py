@@ -1,9 +1,9 @@
 """Files of DVC's own that a kill can leave behind, on which DVC would then refuse to run.
 
-DVC writes them in place, so that they can be cut short. They hold nothing that it cannot find again: without dvc.lock it
-takes the results of finished stages from its cache of runs, and .dvc/tmp/rwlock says who is running. DVC takes a holder
-of that lock for a running one as long as its number exists: also where it was killed and nobody has reaped it, as in
-containers whose first process does not, and where the number has gone to another program.
+DVC writes them in place, so that they can be cut short. They hold nothing that it cannot find again: without dvc.lock
+it takes the results of finished stages from its cache of runs, and .dvc/tmp/rwlock says who is running. DVC takes a
+holder of that lock for a running one as long as its number exists: also where it was killed and nobody has reaped it,
+as in containers whose first process does not, and where the number has gone to another program.
 """
 
 from __future__ import annotations

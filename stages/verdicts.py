@@ -10,7 +10,7 @@ from verify.verdicts import to_csv, verdicts
 
 
 def body() -> None:
-    key = load_params().run_config(one_argument("verdicts", "RECIPE")).key
+    key = load_params().run_key(one_argument("verdicts", "RECIPE"))
     out = Path("verdicts") / f"{key}.csv"
     check_writable(out)
     found = verdicts(Path("runs") / key, lambda text: print(f"verdicts {key}: {text}", file=sys.stderr, flush=True))

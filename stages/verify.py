@@ -17,7 +17,7 @@ from verify.run import Nets, verify_run
 
 def body() -> None:
     params = load_params()
-    key = params.run_config(one_argument("verify", "RECIPE")).key
+    key = params.run_key(one_argument("verify", "RECIPE"))
     trained, compressed = snapshot_paths(Path("runs") / key)[-1], Path("compressed") / key
     nets = Nets(
         trained=trained,

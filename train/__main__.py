@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.fields import MOST
-from pipeline.params import RunConfig, load_params
+from pipeline.params import RunConfig, TrainParams, checked, load_params
 
 DESCRIPTION = """\
 Train one net by a recipe of params.yaml and write its run directory:
@@ -20,6 +20,11 @@ when the same command is given again, and ends in the same bytes.
 
 example:
   python -m train catapult --out runs/modular-catapult-s0
+
+With --from it goes on from a snapshot of any net instead: on its task, its data and
+its seed, for train.steps steps or --steps.
+
+  python -m train consolidation --from runs/modular-standard-s0/snapshots/cycle-0010.safetensors
 
 `python -m train range RECIPE` sweeps the learning rate instead and says where the
 loss turns; see python -m train range --help.
@@ -51,11 +56,25 @@ def _parser(command: str, description: str) -> Parser:
 def _train(arguments: list[str]) -> int:
     parser = _parser("python -m train", DESCRIPTION)
     parser.add_argument("--out", type=Path, help="run directory to write (default: runs/<key>)")
+    parser.add_argument("--from", dest="start", type=Path, metavar="SNAPSHOT", help="go on from this snapshot")
+    parser.add_argument("--steps", type=int, help="with --from: how many steps (default: train.steps)")
+    parser.add_argument("--cycle-steps", type=int, help="with --from: steps from snapshot to snapshot")
     options = parser.parse_args(arguments)
-    config = load_params(options.params).run_config(options.recipe)
-    from train.loop import train_run  # torch takes seconds to import: not before the parameters are known good
+    if options.start is None and (options.steps or options.cycle_steps):
+        raise UserError(
+            "--steps and --cycle-steps go with --from; set train.steps and train.cycle_steps in params.yaml"
+        )
+    params = load_params(options.params)
+    config = params.run_config(options.recipe)
+    # torch takes seconds to import: not before the parameters are known good
+    from train.loop import continued, train_run
 
-    train_run(config, options.out or Path("runs") / config.key)
+    if options.start is not None:
+        given = {"steps": options.steps, "cycle_steps": options.cycle_steps}
+        values = params.train.model_dump(mode="json") | {name: n for name, n in given.items() if n is not None}
+        train = checked(values, TrainParams, "--steps, --cycle-steps")
+        config = continued(options.start, options.recipe, config.recipe, train)
+    train_run(config, options.out or Path("runs") / config.key, start=options.start)
     return 0
 
 
@@ -78,10 +97,10 @@ def _range(arguments: list[str]) -> int:
 
 def _sweep(config: RunConfig, options: argparse.Namespace) -> str:
     from pipeline.files import write_atomically
-    from pipeline.nets import Transformer, TransformerConfig
+    from train.loop import first_net
     from train.range_test import range_test, sweep
 
-    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
+    net = first_net(config)
     factors = sweep(options.low, options.high, options.steps)
     task, fraction, seed = config.task.task(), config.task.train_fraction, config.train.seed
     result = range_test(net, task, config.recipe, seed, fraction, factors, options.rise)

@@ -3,6 +3,7 @@
     weight_decay      length of what weight decay took off the weights: lr * weight_decay * w over all of them
     norm_penalty, nuclear_norm, group_penalty
                       what each penalty added to the loss
+    live_directions   singular values above 0 of all matrices under the nuclear norm, after the step
     live_units        hidden units that are alive after the step
     gradient          grokfast: length of the new gradient over the old one's; perpendicular: share of the gradient's
                       energy that was radial

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Int
@@ -15,10 +16,10 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.files import RUN_FILES, copy_files, fresh_directory, only_replaces, to_json
-from pipeline.nets import Net, Transformer, TransformerConfig
-from pipeline.params import RecipeParams, RunConfig
+from pipeline.nets import Net, NetConfig, Transformer, TransformerConfig, describe
+from pipeline.params import RecipeParams, RunConfig, StartParams, TaskParams, TrainParams, checked
 from pipeline.progress import Progress
-from pipeline.runs import Run, Snapshot, save_snapshot
+from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
@@ -33,11 +34,16 @@ from train.step import Trainer
 
 @dataclass(frozen=True)
 class Budget:
-    """How many steps there are, how many make a cycle, and how often the held-out pairs are looked at."""
+    """How many steps there are, how many make a cycle, and how often the held-out pairs are looked at.
+
+    Steps and cycles that a net had before, under another budget, are counted on in the history.
+    """
 
     steps: int
     cycle_steps: int
     evaluate_every: int
+    steps_before: int = 0
+    cycles_before: int = 0
 
     def evaluated(self, step: int) -> bool:
         """Whether step number `step`, from 1, ends with an evaluation; the last of a cycle and of all always does."""
@@ -58,10 +64,10 @@ def train_step(trainer: Trainer, pairs: Int[Tensor, ...], answers: Int[Tensor, "
     factor = multiplier(trainer.recipe.schedule, step, budget.cycle_steps, budget.steps)
     loss, accuracy, measured = trainer.step(pairs, answers, factor, step / budget.steps)
     rate = trainer.rates[0] * factor
-    refuse_divergence(trainer.net, loss, step + 1, rate)
+    refuse_divergence(trainer.net, loss, budget.steps_before + step + 1, rate)
     return {
-        "step": step + 1,
-        "cycle": step // budget.cycle_steps + 1,
+        "step": budget.steps_before + step + 1,
+        "cycle": budget.cycles_before + step // budget.cycle_steps + 1,
         "lr": rate,
         "train_loss": loss,
         "train_accuracy": accuracy,
@@ -86,7 +92,8 @@ def fit(
 ) -> list[Row]:
     """Train `net` in place, from initial weights that the recipe and the seed give it, and return its history.
 
-    Where it is not `fresh` it goes on from the weights that it has. Nothing is written. The split of the task, the initial weights, the batches and the noise depend on `seed` alone.
+    Where it is not `fresh` it goes on from the weights that it has. Nothing is written. The split of the task, the
+    initial weights, the batches and the noise depend on `seed` alone.
     `stop_when` sees every row and ends the training by True. A row also has `samples`, the examples seen so far, and
     `cpu_seconds`, the process time of the updates without the evaluations. Raises Diverged (a UserError with `step`
     and `rate`) where the loss or a weight is not finite.
@@ -125,24 +132,57 @@ def train_run(
     out: Path,
     state_root: Path = STATE_ROOT,
     after_cycle: Callable[[int], None] | None = None,
+    start: Path | None = None,
 ) -> Run:
     """Train one net and publish the run directory `out`: params.json, history.csv, snapshots/cycle-NNNN.safetensors.
 
-    Interrupted at any moment, it goes on from the last finished cycle and ends in the same bytes. `after_cycle` is
-    called with the cycle's number once that cycle can be resumed from. Raises UserError on divergence.
+    `start` is the snapshot that config.start speaks of (see `continued`). Interrupted at any moment, it goes on from
+    the last finished cycle and ends in the same bytes. `after_cycle` is called with the cycle's number once that cycle
+    can be resumed from. Raises UserError on divergence.
     """
     device = pick_device(config.train.device)
     only_replaces(out, RUN_FILES)
     prepare()
+    net = first_net(config) if start is None else load_snapshot(start, Net).net
     state = ResumableState(config, device, state_root)
     with state.locked():
-        history, measures = _train(config, device, state, after_cycle)
+        history, measures = _train(config, net, device, state, after_cycle)
         with fresh_directory(out, KEPT) as directory:
             copy_files(state.snapshots, directory / "snapshots")
             (directory / "history.csv").write_text(to_csv(history, measures))
             (directory / "params.json").write_text(to_json(_resolved(config)))
         state.clear()
     return Run.open(out)
+
+
+def first_net(config: RunConfig) -> Transformer:
+    """A transformer with the initial weights that the recipe and the seed give it."""
+    if config.net is None:
+        raise ValueError("the configuration has no shape of a net: it goes on from a snapshot")
+    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
+    initialise(net, config.recipe.init, torch.Generator().manual_seed(config.train.seed))
+    return net
+
+
+def continued(start: Path, recipe_name: str, recipe: RecipeParams, train: TrainParams) -> RunConfig:
+    """The configuration of a run that goes on from a snapshot of any net, on its task, its data and its seed."""
+    snapshot = load_snapshot(start, Net)
+    task = {**asdict(snapshot.task), "train_fraction": snapshot.train_fraction}
+    where = {
+        "sha256": hashlib.sha256(start.read_bytes()).hexdigest(),
+        "net": describe(cast(NetConfig, snapshot.net.config)),
+        "recipe": snapshot.recipe,
+        "cycle": snapshot.cycle,
+        "step": snapshot.step,
+    }
+    return RunConfig(
+        task=checked(task, TaskParams, str(start)),
+        net=None,
+        train=train.model_copy(update={"seed": snapshot.seed}),
+        recipe_name=recipe_name,
+        recipe=recipe,
+        start=StartParams(**where),
+    )
 
 
 def pick_device(name: str) -> torch.device:
@@ -153,12 +193,15 @@ def pick_device(name: str) -> torch.device:
 
 
 def _train(
-    config: RunConfig, device: torch.device, state: ResumableState, after_cycle: Callable[[int], None] | None
+    config: RunConfig,
+    net: Net,
+    device: torch.device,
+    state: ResumableState,
+    after_cycle: Callable[[int], None] | None,
 ) -> tuple[list[Row], tuple[str, ...]]:
     params = config.train
-    budget = Budget(params.steps, params.cycle_steps, params.evaluate_every)
-    net = Transformer(TransformerConfig(config.task.p, **config.net.widths()))
-    initialise(net, config.recipe.init, torch.Generator().manual_seed(params.seed))
+    steps, cycles = (config.start.step, config.start.cycle) if config.start is not None else (0, 0)
+    budget = Budget(params.steps, params.cycle_steps, params.evaluate_every, steps, cycles)
     trainer = Trainer(net.to(device), config.recipe, params.seed, params.matmul_precision)
     data = Data.of(config.task.task(), config.task.train_fraction, params.seed, device)
     batches = Batches(data, params.batch_size, params.seed)
@@ -166,7 +209,7 @@ def _train(
     saved = state.load()
     if saved is None:
         shutil.rmtree(state.snapshots, ignore_errors=True)
-        _snapshot(config, net, state, cycle=0)
+        _snapshot(config, net, state, cycles)
     else:
         net.load_state_dict(saved["net"])
         trainer.load_state_dict(saved["trainer"])
@@ -175,11 +218,11 @@ def _train(
     with Progress(f"train {config.key}", params.steps, len(history)) as progress:
         if history:
             done = history[-1]["cycle"]
-            progress.say(f"going on after cycle {done} of {params.steps // params.cycle_steps}")
+            progress.say(f"going on after cycle {done} of {cycles + params.steps // params.cycle_steps}")
         try:
             for row in train_steps(trainer, batches, budget, done=len(history)):
                 history.append(row)
-                cycle, last = row["cycle"], row["step"] % params.cycle_steps == 0
+                cycle, last = row["cycle"], len(history) % params.cycle_steps == 0
                 text = (
                     f"cycle {cycle}: train {row['train_accuracy']:.3f} test {row['test_accuracy']:.3f}" if last else ""
                 )
@@ -192,7 +235,7 @@ def _train(
                 if after_cycle is not None:
                     after_cycle(cycle)
         except Diverged as error:
-            kept = len(history) // params.cycle_steps
+            kept = cycles + len(history) // params.cycle_steps
             raise UserError(
                 f"{config.key}: {error} of recipes.{config.recipe_name} "
                 f"(cycle {kept}, the last good one, is kept in {state.snapshots})"
@@ -200,15 +243,16 @@ def _train(
     return history, trainer.measures
 
 
-def _snapshot(config: RunConfig, net: Transformer, state: ResumableState, cycle: int) -> None:
+def _snapshot(config: RunConfig, net: Net, state: ResumableState, cycle: int) -> None:
+    steps, cycles = (config.start.step, config.start.cycle) if config.start is not None else (0, 0)
     snapshot = Snapshot(
         net=net,
         task=config.task.task(),
         train_fraction=config.task.train_fraction,
-        recipe=config.recipe_name,
+        recipe=config.name,
         seed=config.train.seed,
         cycle=cycle,
-        step=cycle * config.train.cycle_steps,
+        step=steps + (cycle - cycles) * config.train.cycle_steps,
     )
     save_snapshot(state.snapshots / f"cycle-{cycle:04d}.safetensors", snapshot)
 
@@ -219,9 +263,10 @@ def _resolved(config: RunConfig) -> dict[str, Any]:
     return {
         "key": config.key,
         "task": {"name": "modular", **values["task"]},
-        "net": values["net"],
-        "recipe": {"name": config.recipe_name, **values["recipe"]},
+        "net": values["net"] if config.start is None else config.start.net,
+        "recipe": {"name": config.name, **values["recipe"]},
         "seed": train["seed"],
         "steps": train["steps"],
         "cycle_steps": train["cycle_steps"],
+        "start": values["start"],
     }

@@ -29,8 +29,9 @@ MEASURES = ("norm_penalty", "nuclear_norm", "group_penalty", "gradient", "constr
 def measures_of(recipe: RecipeParams) -> tuple[str, ...]:
     """The measures that a step of the recipe reports, in their order."""
     named = tuple(name for name in MEASURES if getattr(recipe, name) not in (None, ()))
-    units = () if recipe.group_penalty is None else ("live_units",)
-    return (*(("weight_decay",) if decays(recipe) else ()), *named, *units)
+    counted = {"nuclear_norm": "live_directions", "group_penalty": "live_units"}
+    left = (name for penalty, name in counted.items() if penalty in named)
+    return (*(("weight_decay",) if decays(recipe) else ()), *named, *left)
 
 
 class Trainer:

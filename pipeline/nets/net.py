@@ -23,7 +23,7 @@ class NetConfig(Protocol):
 
 @dataclass(frozen=True)
 class Units:
-    """A layer of hidden units: which parameters lead into them and which out, by name, with the dimension of the units."""
+    """A layer of hidden units: the parameters that lead into them and out, by name, with the dimension of the units."""
 
     into: dict[str, int]
     out: dict[str, int]

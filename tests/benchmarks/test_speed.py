@@ -60,6 +60,7 @@ def test_the_identity_hook_is_reached() -> None:
 def test_the_native_net_is_the_same_net() -> None:
     """Given our weights (and no biases in attention, which ours has not) it gives our logits."""
     config = config_of("standard")
+    assert config.net is not None
     ours = Transformer(TransformerConfig(11, **config.net.widths()))
     native = native_net(config)
     block = "layers.0."
