@@ -1,6 +1,6 @@
 """The student in training: one block of hidden units per key frequency, several blocks side by side as one tensor.
 
-A block turns (a, b) into the two features of its frequency,
+A block turns (a, b) into the two features of its frequency, or a single one into those of all of them,
 
     N(a, b) = offset + sum_j mix[j] relu(left[a, j] + right[b, j]),        N ~ (cos, sin)(2 pi k answer / p),
 
@@ -24,8 +24,8 @@ class Blocks:
 
     left: Float[Tensor, "block p n"]
     right: Float[Tensor, "block p n"]
-    mix: Float[Tensor, "block n 2"]
-    offset: Float[Tensor, "block 1 1 2"]
+    mix: Float[Tensor, "block n feature"]
+    offset: Float[Tensor, "block 1 1 feature"]
 
     @property
     def tied(self) -> bool:
@@ -34,12 +34,12 @@ class Blocks:
     def parameters(self) -> list[Tensor]:
         return [self.left, self.mix, self.offset] + ([] if self.tied else [self.right])
 
-    def features(self, rows: Int[Tensor, " row"] | None = None) -> Float[Tensor, "block row p 2"]:
+    def features(self, rows: Int[Tensor, " row"] | None = None) -> Float[Tensor, "block row p feature"]:
         """N(a, b) for a in `rows` (all where None) and every b."""
         left = self.left if rows is None else self.left[:, rows]
         hidden = torch.relu(left[:, :, None] + self.right[:, None])
         mixed = hidden.flatten(1, 2) @ self.mix
-        return mixed.view(len(left), left.shape[1], -1, 2) + self.offset
+        return mixed.view(len(left), left.shape[1], -1, self.mix.shape[2]) + self.offset
 
     def select(self, index: list[int]) -> Blocks:
         """A detached copy of some of the blocks."""
@@ -86,14 +86,21 @@ def targets(answers: Int[Tensor, "p p"], p: int, frequencies: list[int]) -> Floa
     return torch.stack([angle.cos(), angle.sin()], dim=-1).float()
 
 
-def power_loss(error: Float[Tensor, "block row p 2"], weight: Float[Tensor, "row p"], power: int) -> Float[Tensor, ""]:
+def targets_together(answers: Int[Tensor, "p p"], p: int, frequencies: list[int]) -> Float[Tensor, "1 p p feature"]:
+    """The same for one block that has the features of all frequencies."""
+    return targets(answers, p, frequencies).permute(1, 2, 0, 3).flatten(2)[None]
+
+
+def power_loss(
+    error: Float[Tensor, "block row p feature"], weight: Float[Tensor, "row p"], power: int
+) -> Float[Tensor, ""]:
     """Sum over blocks and features of the L^power norm of the error, over the pairs of weight 1; squared for L2."""
     total = (error.square() * weight[None, :, :, None]).pow(power / 2).sum((1, 2)) / weight.sum().clamp(min=1)
     return total.sum() if power == 2 else (total + 1e-12).pow(1 / power).sum()
 
 
 def largest_error(
-    features: Float[Tensor, "block p p 2"], wanted: Float[Tensor, "block p p 2"], pairs: Bool[Tensor, "p p"]
+    features: Float[Tensor, "block p p feature"], wanted: Float[Tensor, "block p p feature"], pairs: Bool[Tensor, "p p"]
 ) -> Float[Tensor, " block"]:
-    """max over `pairs` and both features of |N - target|, summed over the two features."""
+    """max over `pairs` of |N - target| of each feature, summed over the block's features."""
     return ((features - wanted).abs() * pairs[None, :, :, None]).amax((1, 2)).sum(1)

@@ -41,7 +41,10 @@ class DistillOptions:
 
 @dataclass(frozen=True)
 class Distilled:
-    """A float student: one block per frequency. `kept` marks the inputs it was asked to copy, all where it could."""
+    """A float student: one block per frequency, or one for all.
+
+    `kept` marks the inputs it was asked to copy, all where it could.
+    """
 
     teacher: Teacher
     frequencies: tuple[int, ...]
@@ -116,9 +119,10 @@ def distill_student(
 def assemble(teacher: Teacher, frequencies: tuple[int, ...], blocks: Blocks) -> Student:
     """Blocks side by side: tables concatenated, mix block-diagonal, read-out the float32 cosines."""
     count, p, units = blocks.left.shape
-    mix = np.zeros((count * units, 2 * count), dtype=np.float32)
+    features = blocks.mix.shape[2]
+    mix = np.zeros((count * units, features * count), dtype=np.float32)
     for k in range(count):
-        mix[k * units : (k + 1) * units, 2 * k : 2 * k + 2] = blocks.mix[k].detach().numpy()
+        mix[k * units : (k + 1) * units, features * k : features * (k + 1)] = blocks.mix[k].detach().numpy()
 
     def table(values: Tensor) -> np.ndarray:
         return values.detach().permute(1, 0, 2).reshape(p, count * units).numpy()

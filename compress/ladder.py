@@ -1,4 +1,8 @@
-"""The ladder: trained -> pruned -> student -> integer student, each with its size and its wrong answers, counted."""
+"""The ladder: trained -> pruned -> student -> integer student, each with its size and its wrong answers, counted.
+
+Of a net of few neurons the pruned net is the net without what does nothing (`compress.cut`), and the integer student
+its own core (`compress.core`); no student is distilled where that core names the net's answers.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from jaxtyping import Float64
 from torch import nn
 
 from compress.closing import Closing, measure_closing
+from compress.core import core_of
+from compress.cut import cut
 from compress.distill import Distilled, DistillOptions, distill_student
 from compress.prune import prune_net
 from compress.quantize import QuantizeOptions, quantize_student
@@ -22,11 +28,15 @@ from compress.teacher import Teacher, key_frequencies, observe
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, only_replaces, to_json, write_atomically
 from pipeline.kernels import settle
+from pipeline.nets import Transformer
 from pipeline.params import CompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 
 LADDER_SCHEMA = "catapult-ladder-1"
+
+LARGEST_CORE = 64
+"""Neurons up to which a net is its own student."""
 
 WRITTEN = ("pruned.safetensors", "student_float.safetensors", "student.safetensors", "ladder.csv", "ladder.json")
 
@@ -44,12 +54,26 @@ class Rung:
 
 
 @dataclass(frozen=True)
+class OwnCore:
+    """How much of the integer student is the net's own (see `compress.core.Core`).
+
+    `additive`: share of the preactivations' variance that sums of tables have. `wrong_before`: answers of the net that
+    its tables miss as they are. `own`: share of the variance of the integer tables that the net's own explain.
+    """
+
+    additive: float
+    wrong_before: int
+    own: float
+
+
+@dataclass(frozen=True)
 class Ladder:
     """What compression did to one net.
 
     `closing` is measured against the task's answers; a ratio of 1 or more cannot be proved cheaply. `explained` is
     false where the net's answers are no such function as a student computes, `outliers` counts the answers left out
-    where they are, `disagreements` the inputs on which the integer student and the trained net differ.
+    where they are, `disagreements` the inputs on which the integer student and the trained net differ. `core` is None
+    where the student was distilled.
     """
 
     rungs: tuple[Rung, ...]
@@ -58,6 +82,7 @@ class Ladder:
     explained: bool
     outliers: int
     disagreements: int
+    core: OwnCore | None
 
     @property
     def compression(self) -> float:
@@ -67,11 +92,11 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Compressed:
-    """The nets on the rungs below the trained one, and the ladder itself."""
+    """The nets on the rungs below the trained one, and the ladder; no float student where the core is the net's own."""
 
     ladder: Ladder
     pruned: Snapshot
-    student: Student
+    student: Student | None
     integer: Student
 
 
@@ -93,25 +118,58 @@ def compress_net(
     settle()
     rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
     say(_line(rungs[-1]))
-    pruned = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion)
-    note = f"{len(pruned.heads)} heads, {len(pruned.neurons)} neurons"
-    rungs.append(_rung("pruned", pruned.net, task, note))
+    found, core, student = cut(net), None, None
+    if len(found.neurons) <= LARGEST_CORE:
+        smaller = found.net
+        note = _size(smaller) + f"; the net without what does nothing, logits within {found.difference:.0e}"
+    else:
+        smaller = prune_net(net, task, train, head_scores, neuron_scores, params.prune_criterion).net
+        note = _size(smaller)
+    rungs.append(_rung("pruned", smaller, task, note))
     say(_line(rungs[-1]))
-    teacher = observe(pruned.net, task, held_out)
-    distilled, integer = _closing_student(teacher, params, say)
-    student = distilled.student()
-    found = measure_closing(integer, task.answers())
-    waves = ", ".join(map(str, distilled.frequencies))
-    note = f"{student.left.shape[1]} units, frequencies {waves}"
-    rungs.append(_student_rung("student", student, note if distilled.explained else f"{note}; net not explained"))
-    say(_line(rungs[-1]))
+    teacher = observe(smaller, task, held_out)
+    own = _own_core(smaller, teacher, params, say) if len(found.neurons) <= LARGEST_CORE else None
+    if own is not None:
+        distilled, integer, core = own
+    else:
+        distilled, integer = _closing_student(teacher, params, say)
+        student = distilled.student()
+        waves = ", ".join(map(str, distilled.frequencies))
+        note = f"{student.left.shape[1]} units, frequencies {waves}"
+        rungs.append(_student_rung("student", student, note if distilled.explained else f"{note}; net not explained"))
+        say(_line(rungs[-1]))
+    closing = measure_closing(integer, task.answers())
     note = f"{params.table_bits}-bit tables, {params.mix_bits}-bit mix"
+    if core is not None:
+        waves = ", ".join(map(str, distilled.frequencies))
+        note += f"; the net's own {integer.left.shape[1]} neurons, frequencies {waves}"
     rungs.append(_student_rung("integer student", integer, note))
     say(_line(rungs[-1]))
-    say(f"{rungs[0].parameters / rungs[-1].parameters:.0f} times fewer parameters, closing ratio {found.ratio:.2f}")
+    say(f"{rungs[0].parameters / rungs[-1].parameters:.0f} times fewer parameters, closing ratio {closing.ratio:.2f}")
     disagreements = int((integer.answers() != observe(net, task, held_out).answers).sum())
-    ladder = Ladder(tuple(rungs), distilled.frequencies, found, distilled.explained, distilled.outliers, disagreements)
-    return Compressed(ladder, snapshot.with_net(pruned.net), student, integer)
+    ladder = Ladder(
+        tuple(rungs), distilled.frequencies, closing, distilled.explained, distilled.outliers, disagreements, core
+    )
+    return Compressed(ladder, snapshot.with_net(smaller), student, integer)
+
+
+def _own_core(
+    net: Transformer, teacher: Teacher, params: CompressParams, say: Callable[[str], None]
+) -> tuple[Distilled, Student, OwnCore] | None:
+    """The integer core of a small net, where it names the net's answers and a proof over its features closes."""
+    core = core_of(net, teacher)
+    if not core.distilled.explained:
+        say(f"the net's own tables miss {core.distilled.outliers} of its answers; a student is distilled")
+        return None
+    bits = QuantizeOptions(params.table_bits, params.mix_bits, steps=2 * params.quantize_steps)
+    integer = quantize_student(core.distilled, bits)
+    ratio = measure_closing(integer, teacher.answers, core.distilled.kept).ratio
+    if ratio >= 1:
+        say(f"the net's own tables have a closing ratio of {ratio:.2f}; a student is distilled")
+        return None
+    own = OwnCore(core.additive, core.wrong_before, core.own(integer))
+    say(f"its own tables: {own.own:.1%} of the integer ones' variance, closing ratio {ratio:.2f}")
+    return core.distilled, integer, own
 
 
 def compress_run(
@@ -142,7 +200,8 @@ def compress_run(
     compressed = compress_net(snapshot, heads, neurons, params, say)
     with fresh_directory(out_dir) as directory:
         save_snapshot(directory / "pruned.safetensors", compressed.pruned)
-        save_student(directory / "student_float.safetensors", compressed.student)
+        if compressed.student is not None:
+            save_student(directory / "student_float.safetensors", compressed.student)
         save_student(directory / "student.safetensors", compressed.integer)
         write_atomically(directory / "ladder.csv", ladder_csv(compressed.ladder))
         write_atomically(directory / "ladder.json", ladder_json(compressed.ladder))
@@ -202,6 +261,11 @@ def _rung(name: str, net: nn.Module, task: ModularTask, note: str) -> Rung:
 
 def _student_rung(name: str, student: Student, note: str) -> Rung:
     return Rung(name, student.parameters, student.bytes, student.wrong(), student.task.p**2, note)
+
+
+def _size(net: Transformer) -> str:
+    shape = net.config
+    return f"{shape.n_heads} heads of {shape.d_head}, {shape.d_mlp} neurons, width {shape.d_model}"
 
 
 def _line(rung: Rung) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compress.blocks import Blocks, largest_error, power_loss, targets
+from compress.blocks import Blocks, largest_error, power_loss, targets, targets_together
 from compress.distill import Distilled, assemble
 from compress.student import Student, cosine_readout, narrowest
 
@@ -85,7 +85,9 @@ def _rounded(grid: Blocks, options: QuantizeOptions) -> Blocks:
 def _train(grid: Blocks, scale: float, distilled: Distilled, options: QuantizeOptions) -> Blocks:
     p = distilled.teacher.task.p
     frequencies = list(distilled.frequencies)
-    wanted = targets(torch.from_numpy(distilled.teacher.answers).view(p, p), p, frequencies)
+    answers = torch.from_numpy(distilled.teacher.answers).view(p, p)
+    together = len(grid.left) < len(frequencies)
+    wanted = (targets_together if together else targets)(answers, p, frequencies)
     kept = torch.from_numpy(distilled.kept).view(p, p)
     weight = kept.float()
     latent = grid.leaves()
@@ -94,8 +96,8 @@ def _train(grid: Blocks, scale: float, distilled: Distilled, options: QuantizeOp
     rates[2]["lr"] = options.lr * 0.01 * scale
     optimizer = torch.optim.Adam(rates, betas=(0.9, 0.99))
     full = [group["lr"] for group in optimizer.param_groups]
-    best = latent.select(list(range(len(frequencies))))
-    smallest = torch.full((len(frequencies),), torch.inf)
+    best = latent.select(list(range(len(grid.left))))
+    smallest = torch.full((len(grid.left),), torch.inf)
     for step in range(options.steps + 1):
         error = _rounded(latent, options).features() / scale - wanted
         with torch.no_grad():

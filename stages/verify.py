@@ -19,10 +19,11 @@ def body() -> None:
     params = load_params()
     key = params.run_key(one_argument("verify", "RECIPE"))
     trained, compressed = snapshot_paths(Path("runs") / key)[-1], Path("compressed") / key
+    student = compressed / "student_float.safetensors"  # none where the integer student is the net's own core
     nets = Nets(
         trained=trained,
         pruned=compressed / "pruned.safetensors",
-        student=compressed / "student_float.safetensors",
+        student=student if student.exists() else None,
         integer=compressed / "student.safetensors",
     )
 

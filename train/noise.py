@@ -41,13 +41,16 @@ def noise_generators(seeds: Sequence[int]) -> list[torch.Generator]:
 def noisy_weights(
     stacks: Sequence[Tensor], std: float, generators: Sequence[torch.Generator]
 ) -> Iterator[Float[Tensor, " nets"]]:
-    """Within, the weights are noisy; after, they are what they were, to the bit. Gives each net's length of noise."""
+    """Within, the weights are noisy; after, they are what they were, to the bit. Gives each net's length of noise.
+
+    A weight of exactly 0 is that of a dead unit, and stays 0.
+    """
     kept = [stack.clone() for stack in stacks]
     squares = []
     with torch.no_grad():
         for stack in stacks:
             rms = stack.flatten(1).square().mean(1).sqrt().view(-1, *[1] * (stack.ndim - 1))
-            noise = std * rms * _draw(torch.randn, stack.shape[1:], generators, stack.device)
+            noise = std * rms * _draw(torch.randn, stack.shape[1:], generators, stack.device) * (stack != 0)
             squares.append(noise.flatten(1).square().sum(1))
             stack.add_(noise)
     try:
