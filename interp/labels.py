@@ -36,9 +36,9 @@ class Criterion:
 def algorithm_criteria(m: Measures, p: int, limits: ThresholdParams = DEFAULT_THRESHOLDS) -> tuple[Criterion, ...]:
     """All of these must hold for `algorithm`; all but the first are about how the answer is reached.
 
-    Scrubbing is done at the last hidden layer. A net of several hidden layers in which that fails, since later layers
-    mix frequencies, is scrubbed at its embeddings instead, of which few circles must carry the answers to the same
-    share of the pairs.
+    Scrubbing is done at the last hidden layer, where each neuron keeps one frequency. Where that fails, since neurons
+    of several frequencies are no less an algorithm, the net is scrubbed at its embeddings instead, of which few circles
+    must carry the answers to the same share of the pairs.
     """
     chance = math.log(p)
     scrubbed = Criterion("scrubbed_accuracy", m.scrubbed_accuracy, limits.scrubbed_accuracy, True)

@@ -39,13 +39,6 @@ class LastLayer:
         return neurons / (cache[self.stream].flatten(1).var(1, correction=0, keepdim=True) + EPSILON).sqrt()
 
 
-def hidden_layers(net: Net) -> int:
-    """How many layers of neurons lie one behind the other."""
-    if isinstance(net, Mlp):
-        return len(net.layers)
-    return net.config.n_layers if isinstance(net, DeepTransformer) else 1
-
-
 def last_layer(net: Net) -> LastLayer:
     """UserError for the kinds that have no neurons behind an activation of their own."""
     unembed = net.unembed.weight.detach()

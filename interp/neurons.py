@@ -51,6 +51,12 @@ class NeuronSpectra:
         return float(self.dominant_share[self.live].median()) if bool(self.live.any()) else 0.0
 
 
+def live_neurons(neurons: Float[Tensor, "pair d_mlp"]) -> int:
+    """How many have more than LIVE of the liveliest one's variance."""
+    variance = neurons.double().var(0, correction=0)
+    return int((variance > LIVE * variance.max().clamp_min(1e-30)).sum())
+
+
 def neuron_spectra(
     neurons: Float[Tensor, "pair d_mlp"], p: int, renamed: Int[np.ndarray, " p"] | None = None
 ) -> NeuronSpectra:

@@ -12,8 +12,8 @@ from torch import Tensor
 from interp.circle_scrubbing import carried_by_few
 from interp.forward import Evaluation, evaluate, in_basis
 from interp.fourier import answer_profile, gini, key_frequencies, power_spectrum, project_on_answer
-from interp.last_layer import hidden_layers
 from interp.mechanism import UNKNOWN, measure_mechanism, share_right
+from interp.neurons import live_neurons
 from interp.view import view
 from pipeline.nets import Net
 from pipeline.tasks import ModularTask
@@ -30,8 +30,8 @@ class Measures:
 
     `novel_accuracy` is over the test pairs (a, b) whose mirror image (b, a) was not trained on: attention that
     weighs a and b alike gives a memoriser the mirror images of its training pairs for nothing.
-    `circle_scrubbed_accuracy` (see `circle_scrubbing`) is for nets of several hidden layers, nan for others: what their
-    last layer holds may mix frequencies and still rest on few circles.
+    `live_neurons` counts those of the last hidden layer that vary over the pairs.
+    `circle_scrubbed_accuracy` (see `circle_scrubbing`): neurons may mix frequencies and still rest on few circles.
     """
 
     train_loss: float
@@ -53,7 +53,8 @@ class Measures:
     scrubbed_accuracy: float
     equivariance: float
     key_frequencies: int
-    circle_scrubbed_accuracy: float = float("nan")
+    live_neurons: int
+    circle_scrubbed_accuracy: float
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -172,5 +173,6 @@ def measure_evaluation(
         scrubbed_accuracy=mechanism.scrubbed_accuracy,
         equivariance=mechanism.equivariance,
         key_frequencies=len(own),
-        circle_scrubbed_accuracy=nan if based is None or hidden_layers(net) == 1 else carried_by_few(view(net, task)),
+        live_neurons=live_neurons(evaluation.neurons),
+        circle_scrubbed_accuracy=nan if based is None else carried_by_few(view(net, task)),
     )

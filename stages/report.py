@@ -46,7 +46,8 @@ def last(key: str) -> Path:
 
 def students(key: str) -> list[Path]:
     """The compressed nets that a certificate is about."""
-    return [Path("compressed") / key / f"{name}.safetensors" for name in ("pruned", "student_float", "student")]
+    nets = (Path("compressed") / key / f"{name}.safetensors" for name in ("pruned", "student_float", "student"))
+    return [net for net in nets if net.exists()]
 
 
 def smaller(compressed: Path) -> dict[Path, list[Path]]:

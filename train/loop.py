@@ -266,7 +266,7 @@ def _resolved(config: RunConfig) -> dict[str, Any]:
         "net": values["net"] if config.start is None else config.start.net,
         "recipe": {"name": config.name, **values["recipe"]},
         "seed": train["seed"],
-        "steps": train["steps"],
+        "steps": train["steps"] + (config.start.step if config.start is not None else 0),
         "cycle_steps": train["cycle_steps"],
         "start": values["start"],
     }

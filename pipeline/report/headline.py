@@ -24,17 +24,24 @@ def smallest(record: Record) -> Rung:
 def headline(records: Sequence[Record]) -> list[str]:
     """The sentences for the top of the page, the most important first.
 
-    With one run of each recipe they tell what happened to the two, the catapult first; with several seeds they count.
+    With one run of each recipe they tell what happened to each, the catapult first; with several seeds they count.
     """
-    if len(records) > 2 or len({record.recipe for record in records}) < len(records):
+    if len({record.recipe for record in records}) < len(records):
         return tally(records)
-    ordered = sorted(records, key=lambda record: record.recipe != "catapult")
+    ordered = sorted(records, key=lambda record: not record.recipe.startswith("catapult"))
     return [sentence(record) for record in ordered]
+
+
+def called(record: Record) -> str:
+    """The net as the subject of a sentence."""
+    if record.start is None:
+        return f"The {record.recipe} network"
+    return f"The {record.start.recipe} network, consolidated from step {record.start.step} on,"
 
 
 def sentence(record: Record) -> str:
     """What became of one net: did it find the algorithm, and what did the proof say?"""
-    subject, status = f"The {record.recipe} network", record.certificate.status
+    subject, status = called(record), record.certificate.status
     if not record.found_algorithm:
         learned = f"{subject} did not find the algorithm: after {record.steps} steps it is {ending(record)}"
     elif record.phases.transition_cycle is None:

@@ -12,7 +12,7 @@ from pipeline.report.headline import headline
 from pipeline.report.records import Record
 from pipeline.report.stream_records import StreamRecord
 from pipeline.report.stream_summary import STREAM_HEADERS, STREAM_NUMERIC
-from pipeline.report.summary import HEADERS, NUMERIC, Summary
+from pipeline.report.summary import HEADERS, INSIDE, INSIDE_NUMERIC, NUMERIC, Summary
 
 SOFT_HYPHEN = "\u00ad"
 STYLE = Path(__file__).with_name("page.css")
@@ -102,6 +102,10 @@ def summary_table(summary: Summary) -> str:
         + "<p class='reading'>Test accuracy is measured on the pairs never shown in training; the transition is the "
         "first cycle of the final phase <i>algorithm</i>; parameters are those of the trained net and of the smallest "
         "net made from it; the verdict is on the whole chain from arithmetic to the trained net.</p>"
+        + final_table(INSIDE, INSIDE_NUMERIC, [(row.inside(), None) for row in summary.rows])
+        + "<p class='reading'>Wrong answers are counted over all inputs, in exact arithmetic, of the trained net; from "
+        "the step named on every snapshot is right on all of them. Frequencies are those that carry the logits; "
+        "neurons that vary over the inputs are live; and the circuit is the smallest set of edges that carries the answer.</p>"
     )
 
 
@@ -118,17 +122,19 @@ def streams_table(summary: Summary) -> str:
     )
 
 
-def final_table(headers: Sequence[str], numeric: Set[int], rows: Sequence[tuple[Sequence[str], str]]) -> str:
-    """A row for each net, its cells and its verdict, which is the last of the headers."""
+def final_table(headers: Sequence[str], numeric: Set[int], rows: Sequence[tuple[Sequence[str], str | None]]) -> str:
+    """A row for each net, its cells and its verdict, which is then the last of the headers."""
     head = "".join(f"<th{css(i, numeric)}>{name}</th>" for i, name in enumerate(headers))
     lines = []
     for cells, said in rows:
-        status, _, detail = said.partition(": ")
         shown = "".join(
             f'<td{css(i, numeric)} data-name="{headers[i]}">{escape(cell)}</td>' for i, cell in enumerate(cells)
         )
-        verdict = f"{proof.badge(status)} <span>{escape(detail)}</span>" if detail else proof.badge(status)
-        lines.append(f'<tr>{shown}<td class="verdict-cell" data-name="verdict">{verdict}</td></tr>')
+        if said is not None:
+            status, _, detail = said.partition(": ")
+            verdict = f"{proof.badge(status)} <span>{escape(detail)}</span>" if detail else proof.badge(status)
+            shown += f'<td class="verdict-cell" data-name="verdict">{verdict}</td>'
+        lines.append(f"<tr>{shown}</tr>")
     body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="scroll"><table class="final">{body}</table></div>'
 

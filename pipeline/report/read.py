@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pipeline.errors import UserError
 from pipeline.report.certificate import parse_certificate
-from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, SnapshotVerdict, Spectra, Table
+from pipeline.report.records import Circuit, Criterion, Phases, Record, Rung, SnapshotVerdict, Spectra, Start, Table
 
 T = TypeVar("T")
 
@@ -58,7 +58,10 @@ def record(key: str, root: Path) -> Record:
 def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
     """The record from params.json and the files beside it."""
     task, recipe, program = params["task"], params["recipe"], f"proofs/{key}/program.py"
-    snapshot = f"runs/{key}/snapshots/cycle-{int(params['steps']) // int(params['cycle_steps']):04d}.safetensors"
+    start = None if params.get("start") is None else parse_start(params["start"])
+    before = start or Start("", 0, 0)
+    cycle = before.cycle + (int(params["steps"]) - before.step) // int(params["cycle_steps"])
+    snapshot = f"runs/{key}/snapshots/cycle-{cycle:04d}.safetensors"
     return Record(
         key=key,
         recipe=str(recipe["name"]),
@@ -68,6 +71,7 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
         train_fraction=float(task["train_fraction"]),
         steps=int(params["steps"]),
         cycle_steps=int(params["cycle_steps"]),
+        start=start,
         settings=recipe,
         history=parsed(root, f"runs/{key}/history.csv", parse_table),
         measures=parsed(root, f"analysis/{key}/measures.csv", parse_table),
@@ -103,6 +107,11 @@ def read_file(path: Path, name: str, parse: Callable[[str], T], mend: str) -> T:
         raise UserError(f"{name} = no field {error}: {mend} again") from None
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         raise UserError(f"{name} = not readable ({str(error).splitlines()[0]}): {mend} again") from None
+
+
+def parse_start(document: dict[str, Any]) -> Start:
+    """`start` of params.json."""
+    return Start(str(document["recipe"]), int(document["cycle"]), int(document["step"]))
 
 
 def parse_table(text: str) -> Table:

@@ -156,6 +156,15 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Where a run goes on from: the recipe of the run before, and the cycle and the step that it had come to."""
+
+    recipe: str
+    cycle: int
+    step: int
+
+
+@dataclass(frozen=True)
 class Record:
     """One net, from its training to its proof."""
 
@@ -167,6 +176,7 @@ class Record:
     train_fraction: float
     steps: int
     cycle_steps: int
+    start: Start | None
     settings: dict[str, Any]
     history: Table
     measures: Table
@@ -196,6 +206,20 @@ class Record:
     def test_accuracy(self) -> float | None:
         """Share of unseen pairs that the trained net gets right at the end."""
         return self.history.last("test_accuracy")
+
+    @property
+    def right_from(self) -> int | None:
+        """The step of the first snapshot from which on every one is right on all inputs."""
+        right = [verdict.kind in ("right", "robust") for verdict in self.verdicts]
+        if not right or not right[-1]:
+            return None
+        first = len(right) - next((i for i, one in enumerate(reversed(right)) if not one), len(right))
+        return self.phases.step_of(self.verdicts[first].cycle)
+
+    @property
+    def wrong(self) -> int:
+        """Inputs on which the trained net is wrong."""
+        return self.verdicts[-1].wrong
 
     @property
     def found_algorithm(self) -> bool:

@@ -25,6 +25,35 @@ HEADERS = (
 )
 NUMERIC = {2, 3, 5, 6}
 """Columns that are aligned to the right."""
+CSV = (
+    "net",
+    "recipe",
+    "test_accuracy",
+    "transition_cycle",
+    "final_phase",
+    "parameters_before",
+    "parameters_after",
+    "verdict",
+    "wrong_before",
+    "right_from",
+    "algorithm",
+    "key_frequencies",
+    "live_neurons",
+    "circuit_edges",
+    "edges",
+)
+"""Columns of summary.csv, fields of a row."""
+INSIDE = (
+    "net",
+    "wrong answers",
+    "right from step",
+    "algorithm",
+    "key frequencies",
+    "live neurons",
+    "edges in the circuit",
+    "share of all edges",
+)
+INSIDE_NUMERIC = {1, 2, 4, 5, 6, 7}
 
 
 @dataclass(frozen=True)
@@ -40,6 +69,13 @@ class Row:
     parameters_after: int
     wrong: int
     verdict: str
+    wrong_before: int
+    right_from: int | None
+    algorithm: str
+    key_frequencies: int | None
+    live_neurons: int | None
+    circuit_edges: int
+    edges: int
 
     @property
     def compression(self) -> float:
@@ -58,6 +94,23 @@ class Row:
             self.verdict,
         )
 
+    def inside(self) -> tuple[str, ...]:
+        """What the trained net is inside, in the order of INSIDE."""
+        return (
+            self.net,
+            f"{self.wrong_before:,}",
+            "never" if self.right_from is None else str(self.right_from),
+            self.algorithm,
+            count(self.key_frequencies),
+            count(self.live_neurons),
+            f"{self.circuit_edges:,}",
+            percent(self.circuit_edges / self.edges),
+        )
+
+
+def count(number: int | None) -> str:
+    return "not measured" if number is None else f"{number:,}"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -68,8 +121,8 @@ class Summary:
 
     def csv_rows(self) -> list[list[object]]:
         """Header and rows with bare numbers, for summary.csv."""
-        rows: list[list[object]] = [[name.replace(" ", "_") for name in HEADERS]]
-        rows += [[value for name, value in vars(row).items() if name != "wrong"] for row in self.rows]
+        rows: list[list[object]] = [list(CSV)]
+        rows += [[getattr(row, name) for name in CSV] for row in self.rows]
         return rows
 
     def metrics(self) -> dict[str, dict[str, Any]]:
@@ -84,6 +137,12 @@ class Summary:
                 "compression": round(row.compression, 2),
                 "wrong": row.wrong,
                 "verdict": row.verdict,
+                "wrong_before": row.wrong_before,
+                "right_from": row.right_from,
+                "algorithm": row.algorithm,
+                "key_frequencies": row.key_frequencies,
+                "live_neurons": row.live_neurons,
+                "circuit_edges": row.circuit_edges,
             }
             for row in self.rows
         } | {row.net: row.metrics() for row in self.streams}
@@ -103,6 +162,13 @@ def summarise(records: Sequence[Record], streams: Sequence[StreamRecord] = ()) -
                 parameters_after=smallest(record).parameters,
                 wrong=smallest(record).wrong,
                 verdict=record.certificate.verdict,
+                wrong_before=record.wrong,
+                right_from=record.right_from,
+                algorithm=record.phases.algorithm,
+                key_frequencies=whole(record.measures.last("key_frequencies")),
+                live_neurons=whole(record.measures.last("live_neurons")),
+                circuit_edges=sum(bool(edge["in_circuit"]) for edge in record.circuit.edges),
+                edges=len(record.circuit.edges),
             )
             for record in records
         ),
@@ -110,9 +176,14 @@ def summarise(records: Sequence[Record], streams: Sequence[StreamRecord] = ()) -
     )
 
 
+def whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
 def table(summary: Summary) -> str:
     """The summary as aligned plain text, at most WIDTH columns wide, with each verdict on a line under its net."""
     text = aligned(HEADERS[:-1], [(row.cells()[:-1], row.verdict) for row in summary.rows], NUMERIC)
+    text += "\n\n" + aligned(INSIDE, [(row.inside(), "") for row in summary.rows], INSIDE_NUMERIC)
     if not summary.streams:
         return text
     below = aligned(STREAM_HEADERS, [(row.cells(), row.verdict) for row in summary.streams], STREAM_NUMERIC)

@@ -76,6 +76,8 @@ def test_held_out_labels_reach_nothing(untrained: Snapshot, monkeypatch: pytest.
     after = compress_net(untrained, *SCORES, params)
     assert before.ladder.rungs != after.ladder.rungs  # the count did see them
     for one, two in ((before.student, after.student), (before.integer, after.integer)):
+        assert one is not None
+        assert two is not None
         assert all((one.tensors[name] == two.tensors[name]).all() for name in one.tensors)
     for name, value in before.pruned.net.state_dict().items():
         assert torch.equal(after.pruned.net.state_dict()[name], value)

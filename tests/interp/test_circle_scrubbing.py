@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -120,7 +121,15 @@ def test_a_second_layer_makes_no_algorithm_of_a_table() -> None:
     assert label(m, P) in ("memorising", "pseudo-arithmetic")
 
 
-def test_nets_of_one_hidden_layer_are_asked_at_that_layer() -> None:
+def test_neurons_of_one_frequency_are_asked_at_their_layer() -> None:
     m = measure(clock(P, (3, 7, 11)), TASK, torch.arange(P * P))
-    assert math.isnan(m.circle_scrubbed_accuracy)
     assert label(m, P) == "algorithm"
+    assert "circle_scrubbed_accuracy" not in [criterion.name for criterion in algorithm_criteria(m, P)]
+
+
+def test_neurons_of_several_frequencies_are_asked_at_the_embeddings() -> None:
+    m = measure(clock(P, (3, 7, 11)), TASK, torch.arange(P * P))
+    mixed = replace(m, scrubbed_accuracy=0.6)
+    assert m.circle_scrubbed_accuracy == 1
+    assert label(mixed, P) == "algorithm"
+    assert label(replace(mixed, circle_scrubbed_accuracy=0.97), P) == "pseudo-arithmetic"
