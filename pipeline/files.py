@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
 
 RUN_FILES = ("params.json", "history.csv", "accuracy.csv", "taught.json", "snapshots")
@@ -24,8 +25,8 @@ PROBE = 1 << 16
 def snapshot_paths(run: Path) -> tuple[Path, ...]:
     """The snapshots of a run directory in cycle order.
 
-    Raises UserError where there are none, and where one is missing: cycles are consecutive, and where params.json says
-    how many steps the training had they are 0 to steps / cycle_steps.
+    Raises UserError where there are none, and where one is missing: where params.json says which cycles have one they
+    are those, and else they are consecutive.
     """
     paths = {}
     for path in (run / "snapshots").glob("cycle-*.safetensors"):
@@ -35,22 +36,23 @@ def snapshot_paths(run: Path) -> tuple[Path, ...]:
         paths[int(digits)] = path
     if not paths:
         raise UserError(f"{run}: holds no snapshots; train the run with `python -m train`")
-    last = _last_cycle(run / "params.json")
-    expected = range(min(paths), max(paths) + 1) if last is None else range(last + 1)
-    for cycle in expected:
+    for cycle in _expected(run / "params.json") or range(min(paths), max(paths) + 1):
         if cycle not in paths:
             raise UserError(f"{run}: the snapshot of cycle {cycle} is missing; train the run again")
     return tuple(paths[cycle] for cycle in sorted(paths))
 
 
-def _last_cycle(params: Path) -> int | None:
-    """The number of the last cycle of a training that is finished; None where the file does not say it."""
+def _expected(params: Path) -> tuple[int, ...]:
+    """The cycles of a finished training that have a snapshot; none where the file does not say it."""
     try:
         values = json.loads(params.read_bytes())
         budget = values.get("train", values)
-        return budget["steps"] // budget["cycle_steps"]
+        start = values.get("start") or {"cycle": 0, "step": 0}
+        cycles = (budget["steps"] - start["step"]) // budget["cycle_steps"]
+        rule = budget.get("snapshots") or {"dense": cycles, "every": 1}
+        return snapshot_cycles(cycles, start["cycle"], rule["dense"], rule["every"])
     except (OSError, ValueError, AttributeError, KeyError, TypeError, ZeroDivisionError):
-        return None  # imported, or damaged, which whoever reads params.json says
+        return ()  # imported, or damaged, which whoever reads params.json says
 
 
 def check_writable(path: Path) -> None:

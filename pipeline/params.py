@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
 from pipeline.fields import (
     MOST_COUNT,
@@ -90,12 +91,20 @@ class NetParams(Params):
         return {**self.model_dump(), "d_head": self.d_model // self.n_heads}
 
 
+class SnapshotParams(Params):
+    """Which cycles end with a snapshot: each of the first `dense`, then every `every`th, and the last."""
+
+    dense: int = Field(default=20, ge=0, le=MOST_COUNT, description=f"give a number of cycles from 0 to {MOST_COUNT}")
+    every: PositiveInt = 10
+
+
 class TrainParams(Params):
     """Budget and bookkeeping, the same for every recipe."""
 
     seed: int = Field(default=0, ge=0, lt=2**31, description="give a whole number, 0 or more")
     steps: PositiveInt = 200
     cycle_steps: PositiveInt = 10
+    snapshots: SnapshotParams = SnapshotParams()
     evaluate_every: PositiveInt = 5
     batch_size: PositiveInt | None = None
     matmul_precision: Literal["highest", "high", "medium"] = Field(
@@ -113,14 +122,14 @@ class TrainParams(Params):
 
 
 class ConsolidationParams(Params):
-    """The phase that continues the run of a recipe, after so many of its cycles, by the recipe `consolidation`.
+    """The phase that continues the run of a recipe by the recipe `consolidation`.
 
-    It has the rest of train.steps, so that a run with it and one without take the same steps. `cycle_steps` is the
-    phase's own: a snapshot at the end of each.
+    It begins after the share `after` of train.steps, in whole cycles, and has the rest, so that a run with it and one
+    without take the same steps.
     """
 
-    after: PositiveInt = 10
-    cycle_steps: PositiveInt = 25
+    after: Share = 0.2
+    snapshots: SnapshotParams = SnapshotParams(dense=0, every=5)
 
 
 class StartParams(Params):
@@ -273,7 +282,9 @@ class PipelineParams(RecipeBook):
         p, net, train = self.task.p, self.net, self.train
         weights = 2 * p * net.d_model + 4 * net.d_model**2 + 2 * net.d_model * net.d_mlp
         widest = max(3 * net.d_model, 9 * net.n_heads, net.d_mlp)  # three tokens, their attention, the MLP
-        snapshots = train.steps // train.cycle_steps + 1
+        snapshots = len(
+            snapshot_cycles(train.steps // train.cycle_steps, 0, train.snapshots.dense, train.snapshots.every)
+        )
         at_most(MOST_WEIGHTS, weights, "net.d_model and net.d_mlp make too many weights")
         at_most(MOST_NUMBERS, p**2 * widest, "task.p and net make too many activations on p^2 inputs")
         at_most(MOST_STORED, snapshots * weights, "train.steps / train.cycle_steps snapshots hold too many weights")
@@ -293,12 +304,8 @@ class PipelineParams(RecipeBook):
     def _consolidation_has_steps(self) -> PipelineParams:
         if self.consolidation is None:
             return self
-        after, cycle = self.consolidation.after * self.train.cycle_steps, self.consolidation.cycle_steps
-        if after >= self.train.steps or (self.train.steps - after) % cycle:
-            raise ValueError(
-                f"consolidation begins after {after} of train.steps = {self.train.steps} steps, which does not leave "
-                f"whole cycles of consolidation.cycle_steps = {cycle}; change one of them"
-            )
+        if self.train.steps // self.train.cycle_steps < 2:
+            raise ValueError("train.steps is one cycle, of which consolidation cannot have a part: give two or more")
         if CONSOLIDATION not in self.recipes:
             raise ValueError(f"consolidation: recipes has no {CONSOLIDATION!r}; add that recipe")
         return self
@@ -310,6 +317,15 @@ class PipelineParams(RecipeBook):
         return RunConfig(
             task=self.task, net=self.net, train=self.train, recipe_name=recipe, recipe=self.recipes[recipe]
         )
+
+    def phase(self) -> tuple[int, TrainParams]:
+        """Of the consolidation: the cycle of the run before after which it begins, and the budget that it has."""
+        if self.consolidation is None:
+            raise UserError("consolidation is missing in params.yaml: add it, such as `consolidation: {after: 0.2}`")
+        cycles = self.train.steps // self.train.cycle_steps
+        after = min(max(1, round(self.consolidation.after * cycles)), cycles - 1)
+        rest = {"steps": (cycles - after) * self.train.cycle_steps, "snapshots": self.consolidation.snapshots}
+        return after, self.train.model_copy(update=rest)
 
     def run_key(self, name: str) -> str:
         """The key of the run of a recipe, or of its consolidation: `catapult` or `catapult_consolidation`."""

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
 from pipeline.files import RUN_FILES, copy_files, fresh_directory, only_replaces, to_json
 from pipeline.nets import Net, NetConfig, Transformer, TransformerConfig, describe
@@ -206,6 +207,8 @@ def _train(
     data = Data.of(config.task.task(), config.task.train_fraction, params.seed, device)
     batches = Batches(data, params.batch_size, params.seed)
     history: list[Row] = []
+    rule = params.snapshots
+    kept = snapshot_cycles(params.steps // params.cycle_steps, cycles, rule.dense, rule.every)
     saved = state.load()
     if saved is None:
         shutil.rmtree(state.snapshots, ignore_errors=True)
@@ -229,16 +232,17 @@ def _train(
                 progress.advance(1, text)
                 if not last:
                     continue
-                _snapshot(config, net, state, cycle)
+                if cycle in kept:
+                    _snapshot(config, net, state, cycle)
                 parts = {"net": net, "trainer": trainer, "batches": batches}
                 state.save({**{name: part.state_dict() for name, part in parts.items()}, "history": history})
                 if after_cycle is not None:
                     after_cycle(cycle)
         except Diverged as error:
-            kept = cycles + len(history) // params.cycle_steps
+            good = max(cycle for cycle in kept if cycle <= cycles + len(history) // params.cycle_steps)
             raise UserError(
                 f"{config.key}: {error} of recipes.{config.recipe_name} "
-                f"(cycle {kept}, the last good one, is kept in {state.snapshots})"
+                f"(cycle {good}, the last good one, is kept in {state.snapshots})"
             ) from None
     return history, trainer.measures
 
@@ -268,5 +272,6 @@ def _resolved(config: RunConfig) -> dict[str, Any]:
         "seed": train["seed"],
         "steps": train["steps"] + (config.start.step if config.start is not None else 0),
         "cycle_steps": train["cycle_steps"],
+        "snapshots": train["snapshots"],
         "start": values["start"],
     }

@@ -104,8 +104,9 @@ def summary_table(summary: Summary) -> str:
         "net made from it; the verdict is on the whole chain from arithmetic to the trained net.</p>"
         + final_table(INSIDE, INSIDE_NUMERIC, [(row.inside(), None) for row in summary.rows])
         + "<p class='reading'>Wrong answers are counted over all inputs, in exact arithmetic, of the trained net; from "
-        "the step named on every snapshot is right on all of them. Frequencies are those that carry the logits; "
-        "neurons that vary over the inputs are live; and the circuit is the smallest set of edges that carries the answer.</p>"
+        "the step named on every snapshot is right on all of them. Frequencies are those that carry the logits; a "
+        "neuron that varies over the inputs is live; the circuit is the smallest set of edges that carries the "
+        "answer.</p>"
     )
 
 

@@ -1,0 +1,308 @@
+"""python -m benchmarks.consolidation: which pressure simplifies a net, which makes it generalise, and from where?
+
+A net is taken to a start, and from there through the phase `consolidation` of params.yaml or through that phase with
+other pressures, the same steps and the same rates for all. Of the net at the end is counted what it has wrong, of all
+p^2 inputs, how many neurons are live, how many frequencies carry the logits, its phase and its algorithm, and the share
+of the edges that its circuit needs. One line of JSON a net goes to --table; what is there already is not made again.
+
+    --starts      untrained, standard, catapult, all of them after the steps before the consolidation; standard_N and
+                  catapult_N after N steps; random_labels and all_pairs, fitted by AdamW without regularisation
+    --pressures   phase (all of it), none, noise, decay_X (weight decay X alone), nuclear, group, both (the penalties
+                  without noise), phase_X (all with X times the penalties), magnitude (neurons go by magnitude, as
+                  many and as soon as they did in the phase from the same start)
+    --summary     print the table of what --table holds, and train nothing
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from benchmarks.emulation import EMULATIONS, emulate
+from benchmarks.story import with_task
+from pipeline.command_line import Parser
+from pipeline.errors import UserError, reported
+from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, checked, load_params
+
+Cell = dict[str, Any]
+"""One net: what it is, and what came of it."""
+IDENTITY = ("p", "operation", "fraction", "start", "pressure", "seed", "kernels")
+FITTED = {"random_labels": 300, "all_pairs": 150}
+"""Steps of AdamW at rates of .001 and .01 that fit the labels."""
+
+
+def recipe_of(params: PipelineParams, pressure: str) -> RecipeParams:
+    """The recipe `consolidation` with other pressures; its optimiser, rates and schedule stay."""
+    values = params.recipes[CONSOLIDATION].model_dump(mode="json")
+    kind, _, number = pressure.partition("_")
+    alone = {"none", "noise", "decay", "nuclear", "group", "magnitude"}
+    if kind in alone or pressure == "both":
+        dropped = {"weight_noise": kind == "noise", "nuclear_norm": kind == "nuclear", "group_penalty": kind == "group"}
+        if pressure == "both":
+            dropped = {"weight_noise": False, "nuclear_norm": True, "group_penalty": True}
+        values |= {name: None for name, kept in dropped.items() if not kept}
+        values["optimizer"]["weight_decay"] = float(number) if kind == "decay" else 0.0
+    elif kind == "phase":
+        for name in ("nuclear_norm", "group_penalty"):
+            values[name]["strength"]["value"] *= float(number or 1)
+    else:
+        raise UserError(f"--pressures = {pressure!r}: see --help for those that there are")
+    return checked(values, RecipeParams, f"--pressures {pressure}")
+
+
+def one(cell: Cell) -> Cell:
+    """Train, consolidate and look; in a process of its own."""
+    import torch
+
+    from interp.algorithms import name_algorithm
+    from interp.circuits import circuit_of_net
+    from interp.labels import label
+    from interp.progress_measures import measure
+    from train.environment import prepare
+
+    prepare()
+    params = params_of(cell)
+    task = params.task.task()
+    train = torch.from_numpy(task.split(params.task.train_fraction, cell["seed"])[0])
+    net, before = start_of(params, cell["start"])
+    found = {"wrong_before": before, **consolidated(params, cell, net)}
+    measures = measure(net, task, train, key_power=params.interp.key_power)
+    named = name_algorithm(net, task, train)
+    circuit = circuit_of_net(net, task, params.interp.faithfulness, train)
+    assert circuit is not None
+    kept = [bool(edge) for *_, edge in circuit.edges(data="in_circuit")]
+    return (
+        cell
+        | found
+        | {
+            "live": measures.live_neurons,
+            "frequencies": measures.key_frequencies,
+            "phase": label(measures, params.task.p, params.interp.thresholds),
+            "algorithm": named.name,
+            "scrubbed": measures.scrubbed_accuracy,
+            "circle_scrubbed": measures.circle_scrubbed_accuracy,
+            "edges": sum(kept),
+            "share": sum(kept) / len(kept),
+            "faithfulness": circuit.graph["circuit"]["faithfulness"],
+        }
+    )
+
+
+def params_of(cell: Cell) -> PipelineParams:
+    params = with_task(load_params(), cell["seed"], cell["p"], cell["operation"])
+    values = params.model_dump(mode="json")
+    values["task"]["train_fraction"] = cell["fraction"]
+    return checked(values, PipelineParams, "--fraction")
+
+
+def start_of(params: PipelineParams, start: str) -> tuple[Any, int]:
+    """The net at the start and how many inputs it has wrong."""
+    import torch
+
+    from benchmarks.phases import random_labels
+    from pipeline.params import AdamWParams
+    from train.data import Batches, Data
+    from train.loop import Budget, first_net, train_steps
+    from train.step import Trainer
+
+    name, _, number = start.rpartition("_") if start[-1].isdigit() else (start, "", "")
+    known = {"untrained", "standard", "catapult", *FITTED}
+    if name not in known:
+        raise UserError(f"--starts = {start!r}: choose some of {', '.join(sorted(known))}, or standard_60")
+    config = params.run_config("catapult" if name == "catapult" else "standard")
+    task, seed = config.task.task(), config.train.seed
+    net = first_net(config)
+    steps = int(number) if number else params.phase()[0] * params.train.cycle_steps
+    data = Data.of(task, config.task.train_fraction, seed, "cpu")
+    recipe = config.recipe
+    if name in FITTED:
+        pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
+        chosen = torch.from_numpy(task.split(config.task.train_fraction, seed)[0])
+        labels = random_labels(task.p, seed)[chosen] if name == "random_labels" else answers
+        shown = pairs[chosen] if name == "random_labels" else pairs
+        data, steps = Data(shown, labels, pairs[:0], answers[:0]), FITTED[name]
+        rate = 0.001 if name == "random_labels" else 0.01
+        plain = AdamWParams(kind="adamw", lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
+        recipe = recipe.model_copy(update={"optimizer": plain})
+    if name != "untrained":
+        trainer = Trainer(net, recipe, seed)
+        budget = Budget(max(steps, params.train.steps), config.train.cycle_steps, 10**6)
+        for row in train_steps(trainer, Batches(data, None, seed), budget):
+            if row["step"] == steps:
+                break
+    return net, wrong(net, task)
+
+
+def wrong(net: Any, task: Any) -> int:
+    """Inputs, of all, on which the net is wrong."""
+    import torch
+
+    with torch.no_grad():
+        return int((net(torch.from_numpy(task.pairs())).argmax(1).numpy() != task.answers()).sum())
+
+
+def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
+    """Take the net through the phase, in place: wrong answers every 25 steps, live neurons after each."""
+    import copy
+
+    import torch
+
+    from train.data import Batches, Data
+    from train.group_penalty import keep_alive, live_units
+    from train.loop import Budget, train_steps
+    from train.step import Trainer
+
+    task, seed = params.task.task(), params.train.seed
+    steps = params.phase()[1].steps
+    pace: list[int] = []
+    if cell["pressure"] == "magnitude":
+        pace = consolidated(params, cell | {"pressure": "phase"}, copy.deepcopy(net))["pace"]
+    trainer = Trainer(net, recipe_of(params, cell["pressure"]), seed)
+    data = Data.of(task, params.task.train_fraction, seed, "cpu")
+    counts, alive, layers = [wrong(net, task)], list[int](), net.hidden_units()
+    fitted = 0.0
+    stacks = {name: weight.detach()[None] for name, weight in net.named_parameters()}
+    for row in train_steps(trainer, Batches(data, None, seed), Budget(steps, steps, 10**6)):
+        if pace:
+            (unit,) = layers
+            size = torch.stack([_length(stacks, side) for side in (unit.into, unit.out)]).prod(0)
+            chosen = torch.zeros_like(size, dtype=torch.bool)
+            chosen[size.argsort(descending=True, stable=True)[: pace[row["step"] - 1]]] = True
+            keep_alive(stacks, layers, [chosen[None]])
+        fitted = row["train_accuracy"]
+        alive.append(int(live_units(stacks, layers)[0].sum()))
+        if row["step"] % 25 == 0 or row["step"] == steps:
+            counts.append(wrong(net, task))
+    held = next((i for i in range(len(counts)) if not any(counts[i:])), None)
+    return {
+        "wrong": counts[-1],
+        "train_accuracy": fitted,
+        "right_from": None if held is None else min(25 * held, steps),
+        "pace": alive if cell["pressure"] == "phase" else [],
+    }
+
+
+def _length(stacks: Any, dimensions: Any) -> Any:
+    import torch
+
+    parts = [
+        stacks[name].movedim(1 + d, 1).flatten(2) if stacks[name].ndim == 3 else stacks[name][..., None]
+        for name, d in dimensions.items()
+    ]
+    return torch.stack([part.square().sum(2) for part in parts]).sum(0).sqrt()[0]
+
+
+def key(cell: Cell) -> tuple[Any, ...]:
+    return tuple(cell[name] for name in IDENTITY)
+
+
+def read(table: Path) -> list[Cell]:
+    return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+
+
+def run(options: Namespace) -> Iterator[Cell]:
+    """Every net that is not in the table yet, as soon as it is done."""
+    emulate(options.kernels)
+    there = {key(cell) for cell in read(options.table)} if options.table else set()
+    cells = [
+        {
+            "p": p,
+            "operation": options.operation,
+            "fraction": fraction,
+            "start": start,
+            "pressure": pressure,
+            "seed": seed,
+        }
+        | {"kernels": options.kernels}
+        for p in options.p
+        for fraction in options.fraction
+        for seed in range(options.first, options.first + options.seeds)
+        for start in options.starts
+        for pressure in options.pressures
+    ]
+    for cell in cells:  # a mistake is told before anything is trained
+        recipe_of(params_of(cell), cell["pressure"])
+    with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(one, cell) for cell in cells if key(cell) not in there]):
+            yield done.result()
+
+
+HEADER = (
+    "| p | share shown | start | pressure | n | wrong before | wrong after | 0 wrong | live neurons | frequencies "
+    "| algorithm named | phase `algorithm` | edges, share | right from step |"
+)
+
+
+def summary(cells: Sequence[Cell]) -> list[str]:
+    """A row a cell of the experiment: least, median and greatest over the seeds."""
+    groups: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell[name] for name in IDENTITY if name != "seed"), []).append(cell)
+    lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
+    for (p, operation, fraction, start, pressure, kernels), own in sorted(groups.items(), key=str):
+        where = f"{p}{'' if operation == 'addition' else ' ' + operation}{'' if kernels == 'same' else ' ' + kernels}"
+        right = [cell["right_from"] for cell in own if cell["right_from"] is not None]
+        named = [cell["algorithm"] for cell in own]
+        names = ", ".join(f"{named.count(name)} {name}" for name in sorted(set(named)))
+        lines.append(
+            f"| {where} | {fraction} | {start} | {pressure} | {len(own)} | {span(own, 'wrong_before')} "
+            f"| {span(own, 'wrong')} | {sum(cell['wrong'] == 0 for cell in own)} | {span(own, 'live')} "
+            f"| {span(own, 'frequencies')} | {names} | {sum(cell['phase'] == 'algorithm' for cell in own)} "
+            f"| {span(own, 'share', 3)} | {'never' if not right else f'{min(right)} to {max(right)} ({len(right)})'} |"
+        )
+    return lines
+
+
+def span(cells: Sequence[Cell], name: str, digits: int = 0) -> str:
+    values = [cell[name] for cell in cells]
+    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
+    return low if low == high else f"{low} / {middle} / {high}"
+
+
+def main() -> int:
+    parser = Parser(prog="python -m benchmarks.consolidation", description=__doc__)
+    parser.add_argument("--p", type=int, nargs="+", default=[113], help="moduli, primes (default: 113)")
+    parser.add_argument("--fraction", type=float, nargs="+", default=[0.3], help="shares shown (default: .3)")
+    parser.add_argument("--operation", default="addition", choices=("addition", "subtraction"))
+    parser.add_argument("--starts", nargs="+", default=["standard", "catapult"], metavar="START")
+    parser.add_argument("--pressures", nargs="+", default=["phase"], metavar="PRESSURE")
+    parser.add_argument("--seeds", type=int, default=10, help="how many seeds, from --first (default: 10)")
+    parser.add_argument("--first", type=int, default=0, help="first seed (default: 0)")
+    parser.add_argument("--kernels", default="same", choices=EMULATIONS, help="see benchmarks/emulation.py")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default: 2)")
+    parser.add_argument("--table", type=Path, help="JSON lines to add to")
+    parser.add_argument("--summary", action="store_true", help="print the table of --table and train nothing")
+    options = parser.parse_args()
+    if min(options.seeds, options.jobs) < 1:
+        raise UserError(f"--seeds = {options.seeds}, --jobs = {options.jobs}: give whole numbers, 1 or more")
+    if options.summary:
+        if options.table is None:
+            raise UserError("--summary: give the --table to sum up")
+        print("\n".join(summary(read(options.table))))
+        return 0
+    found: list[Cell] = []
+    for cell in run(options):
+        found.append(cell)
+        line = {name: value for name, value in cell.items() if name != "pace"}
+        if options.table is not None:
+            options.table.parent.mkdir(parents=True, exist_ok=True)
+            with options.table.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        said = (
+            f"{cell['wrong_before']} -> {cell['wrong']} wrong, {cell['live']} live, {cell['frequencies']} frequencies"
+        )
+        what = f"p {cell['p']} seed {cell['seed']} {cell['start']} {cell['pressure']}"
+        print(f"{what}: {said}, {cell['algorithm']}, {cell['phase']}, {cell['share']:.1%} of the edges", flush=True)
+    print("\n".join(summary(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(reported("python -m benchmarks.consolidation", main))
