@@ -27,6 +27,8 @@ from compress.student import Student, cosine_readout
 from compress.teacher import Teacher, spectrum
 from pipeline.nets import Transformer
 
+TIED = 0.01
+"""Share of the variance that one table for both symbols may cost; it is then stored once."""
 KEY_POWER = 0.95
 """Share of the power of the logits' cosines that the key frequencies carry."""
 
@@ -82,10 +84,16 @@ def own_tables(net: Transformer, teacher: Teacher, frequencies: tuple[int, ...])
     pre: Float64[Tensor, "p p unit"] = cache["mlp.hook_pre"].double().view(p, p, -1)
     mean = pre.mean((0, 1))
     left, right = pre.mean(1) - mean / 2, pre.mean(0) - mean / 2
-    if task.sign > 0:
-        left = right = (left + right) / 2
-    sums = left[:, None] + right[None]
-    additive = 1 - float((pre - sums).square().sum() / (pre - mean).square().sum().clamp(min=1e-300))
+    both = (left + right) / 2
+
+    def explained(sums: Tensor) -> float:
+        return 1 - float((pre - sums).square().sum() / (pre - mean).square().sum().clamp(min=1e-300))
+
+    sums, additive = left[:, None] + right[None], explained(left[:, None] + right[None])
+    tied = explained(both[:, None] + both[None]) > additive - TIED
+    if tied:
+        left = right = both
+        sums = left[:, None] + right[None]
     basis = torch.from_numpy(cosine_readout(p, frequencies))
     pushed = net.unembed.weight.double() @ net.mlp.w_out.weight.double()
     mix = (2 / p) * (basis @ pushed).T
@@ -99,7 +107,7 @@ def own_tables(net: Transformer, teacher: Teacher, frequencies: tuple[int, ...])
     offset = -(torch.relu(sums).flatten(0, 1) @ mix).mean(0)
     left = left.float()
     table = left[None]
-    other = table if task.sign > 0 else right.float()[None]
+    other = table if tied else right.float()[None]
     return Blocks(table, other, mix.float()[None], offset.float().view(1, 1, 1, -1)), additive
 
 

@@ -68,7 +68,7 @@ def cut(net: Transformer) -> Cut:
     d_head = max(value.shape[0] for value in values)
     smaller = Transformer(TransformerConfig(config.p, len(sizes), config.n_heads, d_head, len(neurons)))
     now = into @ last
-    query = d_head**0.5 * now / now.square().sum()
+    query = d_head**0.5 * now / now.square().sum().clamp(min=1e-300)  # 0 where "=" has no part in what is read
     parts: dict[str, list[Tensor]] = {"q": [], "k": [], "v": [], "o": []}
     for key, value, output in zip(keys, values, outputs, strict=True):
         parts["q"].append(_padded(query[None], d_head))

@@ -31,7 +31,7 @@ def small_params(directory: Path, **changes: str) -> Path:
         "p: 113": "p: 11",
         "d_model: 128": "d_model: 16",
         "d_mlp: 512": "d_mlp: 32",
-        "steps: 200": "steps: 24",
+        "steps: 500": "steps: 24",
         "cycle_steps: 10": "cycle_steps: 4",
         "evaluate_every: 5": "evaluate_every: 3",
         **changes,
