@@ -376,6 +376,12 @@ def test_files_for_dvc(root: Path) -> None:
         "transition_cycle": 3,
         "verdict": "Proved",
         "wrong": 0,
+        "wrong_before": 0,
+        "right_from": 30,
+        "algorithm": "clock",
+        "key_frequencies": None,
+        "live_neurons": None,
+        "circuit_edges": 10,
     }
     with open(root / "report" / "plots" / "training.csv") as file:
         rows = list(csv.DictReader(file))

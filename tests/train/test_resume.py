@@ -92,7 +92,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, recipe: st
 
 def test_killed_by_sigkill_at_arbitrary_moments(tmp_path: Path) -> None:
     """The command itself, killed wherever it happens to be, ends in the bytes of a run left alone."""
-    small_params(tmp_path, **{"steps: 200": "steps: 240"})
+    small_params(tmp_path, **{"steps: 500": "steps: 240"})
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     log = tmp_path / "log"
 

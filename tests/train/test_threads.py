@@ -15,7 +15,7 @@ LARGE = {
     "p: 113": "p: 59",
     "d_model: 128": "d_model: 128",
     "d_mlp: 512": "d_mlp: 512",
-    "steps: 200": "steps: 4",
+    "steps: 500": "steps: 4",
     "cycle_steps: 10": "cycle_steps: 2",
     "evaluate_every: 5": "evaluate_every: 2",
 }
