@@ -301,12 +301,8 @@ class PipelineParams(RecipeBook):
         return self
 
     @model_validator(mode="after")
-    def _consolidation_has_steps(self) -> PipelineParams:
-        if self.consolidation is None:
-            return self
-        if self.train.steps // self.train.cycle_steps < 2:
-            raise ValueError("train.steps is one cycle, of which consolidation cannot have a part: give two or more")
-        if CONSOLIDATION not in self.recipes:
+    def _consolidation_has_its_recipe(self) -> PipelineParams:
+        if self.consolidation is not None and CONSOLIDATION not in self.recipes:
             raise ValueError(f"consolidation: recipes has no {CONSOLIDATION!r}; add that recipe")
         return self
 
@@ -323,6 +319,8 @@ class PipelineParams(RecipeBook):
         if self.consolidation is None:
             raise UserError("consolidation is missing in params.yaml: add it, such as `consolidation: {after: 0.2}`")
         cycles = self.train.steps // self.train.cycle_steps
+        if cycles < 2:
+            raise UserError("train.steps is one cycle, of which consolidation cannot have a part: give two or more")
         after = min(max(1, round(self.consolidation.after * cycles)), cycles - 1)
         rest = {"steps": (cycles - after) * self.train.cycle_steps, "snapshots": self.consolidation.snapshots}
         return after, self.train.model_copy(update=rest)

@@ -14,7 +14,9 @@ from stages.torn import remove_torn_files
 
 def body() -> None:
     no_argument("params")
-    load_params()
+    params = load_params()
+    if params.consolidation is not None:
+        params.phase()
     remove_torn_files(Path())
     write_atomically(Path("params.valid"), "params.yaml is valid\n")
 

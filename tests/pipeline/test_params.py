@@ -1,12 +1,13 @@
 """Every mistake in params.yaml is one line that names the key, the value and the mend."""
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from pipeline.errors import UserError
-from pipeline.params import RecipeParams, ScheduleParams, load_params
+from pipeline.params import PipelineParams, RecipeParams, ScheduleParams, load_params
 from pipeline.recipe_params import SCHEDULE_KEYS
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -50,11 +51,10 @@ MISTAKES = [
     ("lr: 0.05, weight_decay: 1.0, m", "lr: 0.0, weight_decay: 1.0, m", "recipes.muon.optimizer.lr = 0.0", "above 0"),
     ("batch_size: null", "batch_size: 0", "train.batch_size = 0", "a whole number from 1"),
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
-    ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the pipeline ends", "choose"),
+    ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the", "choose"),
     ("operation: addition", "operation: sum", 'task.operation = "sum"', "choose one of addition"),
     ("after: 0.2", "after: 1.5", "consolidation.after = 1.5", "strictly between 0 and 1"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
-    ("cycle_steps: 10", "cycle_steps: 500", "of which consolidation cannot have a part", "give two or more"),
     ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
     ("rise: 0.2, anneal: 0.1", "rise: 0.9, anneal: 0.1", "so that it never holds", "lower one"),
     ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
@@ -218,3 +218,22 @@ def test_unknown_recipe_and_missing_file() -> None:
         load_params(PARAMS).run_config("catapolt")
     with pytest.raises(UserError, match="no such file"):
         load_params(Path("absent.yaml"))
+
+
+def test_the_consolidation_has_the_rest_of_the_budget_in_whole_cycles(tmp_path: Path) -> None:
+    params = load_params(PARAMS)
+    after, budget = params.phase()
+    assert (after, budget.steps, budget.cycle_steps) == (10, 400, 10)
+    values = params.model_dump(mode="json")
+
+    def phase(steps: int, share: float) -> tuple[int, int]:
+        values["train"]["steps"], values["consolidation"]["after"] = steps, share
+        after, budget = PipelineParams.model_validate_json(json.dumps(values)).phase()
+        return after, budget.steps
+
+    assert [phase(20, 0.01), phase(20, 0.99), phase(70, 0.5)] == [(1, 10), (1, 10), (4, 30)]
+    with pytest.raises(UserError, match=r"train\.steps is one cycle"):
+        phase(10, 0.5)
+    assert params.run_key("catapult_consolidation") == "modular-catapult_consolidation-s0"
+    with pytest.raises(UserError, match="recipe = 'catapolt': not in"):
+        params.run_key("catapolt_consolidation")
