@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "p: 113": "p: 23",
     "train_fraction: 0.3": "train_fraction: 0.6",
-    "steps: 500": "steps: 100",
+    "steps: 500": "steps: 60",
     "steps: 1200": "steps: 300",
     "first_hidden: 16": "first_hidden: 9",
     "last_hidden: 5": "last_hidden: 8",

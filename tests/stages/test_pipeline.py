@@ -14,6 +14,7 @@ from benchmarks.kills import SMALL
 from pipeline.errors import BAD_INPUT
 
 ROOT = Path(__file__).parents[2]
+NETS = ("standard", "catapult", "standard_consolidation", "catapult_consolidation")
 PARTS = (
     "pipeline",
     "train",
@@ -73,23 +74,26 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 19
+    assert len(stages_run(output)) == 29
     return directory
 
 
 def test_every_declared_output_is_there(checkout: Path) -> None:
-    for recipe in ("standard", "catapult"):
+    for recipe in NETS:
         key = f"modular-{recipe}-s0"
-        assert len(list((checkout / "runs" / key / "snapshots").iterdir())) == 7
+        cycles = [1, 6] if recipe.endswith("consolidation") else list(range(7))
+        assert len(list((checkout / "runs" / key / "snapshots").iterdir())) == len(cycles)
         phases = json.loads((checkout / "analysis" / key / "phases.json").read_text())
-        assert len(phases["phases"]) == 7
+        assert [row["cycle"] for row in phases["phases"]] == cycles
         with open(checkout / "verdicts" / f"{key}.csv", newline="") as file:
-            assert [int(row["cycle"]) for row in csv.DictReader(file)] == list(range(7))
+            assert [int(row["cycle"]) for row in csv.DictReader(file)] == cycles
         certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
         kinds = [entry["claim"]["kind"] for entry in certificate["claims"]]
-        assert (kinds.count("equals"), kinds.count("rounding")) == (6, 3)
+        own = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["core"] is not None
+        assert (checkout / "compressed" / key / "student_float.safetensors").exists() != own
+        assert (kinds.count("equals"), kinds.count("rounding")) == ((5, 2) if own else (6, 3))
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
-    assert [row["recipe"] for row in rows] == ["standard", "catapult"]
+    assert [row["recipe"] for row in rows] == list(NETS)
     assert "modular-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
     assert "addition-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
     found = json.loads((checkout / "analysis" / "addition-catapult-s0" / "automaton.json").read_text())
@@ -99,7 +103,7 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
 
 def test_the_verdicts_agree_with_exhaustive_counting(checkout: Path) -> None:
     """Whatever the small nets have learnt, Proved is said exactly where nothing is wrong on any input."""
-    for recipe in ("standard", "catapult"):
+    for recipe in NETS:
         key = f"modular-{recipe}-s0"
         rungs = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["rungs"]
         verdict = json.loads((checkout / "proofs" / key / "certificate.json").read_text())["verdict"]["verdict"]
@@ -123,12 +127,13 @@ STREAMS = ("stream_verify@standard", "stream_verify@catapult", "stream_compress"
 @pytest.mark.parametrize(
     ("edits", "reruns"),
     [
-        ({"timeout: 240": "timeout: 200"}, {"params", "verify@standard", "verify@catapult", *STREAMS}),
+        ({"timeout: 240": "timeout: 200"}, {"params", *(f"verify@{net}" for net in NETS), *STREAMS}),
         ({"lr: 0.277": "lr: 0.27"}, {"params", "train@catapult"}),
+        ({"value: 0.0026": "value: 0.002"}, {"params", "consolidate@standard", "consolidate@catapult"}),
         ({"state_noise: 0.2": "state_noise: 0.1"}, {"params", "stream_train@catapult"}),
         ({"# What is run.": "# What runs."}, {"params"}),
     ],
-    ids=["the solver's time", "one recipe", "a streaming recipe", "a comment"],
+    ids=["the solver's time", "one recipe", "the consolidation", "a streaming recipe", "a comment"],
 )
 def test_an_edit_reruns_what_it_touches(checkout: Path, edits: dict[str, str], reruns: set[str]) -> None:
     """What `dvc status` calls changed; what follows from a stage is rerun only if its output changes."""
@@ -179,9 +184,8 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
 def test_metrics_plots_and_params_diff_work(checkout: Path) -> None:
     metrics = json.loads(run(checkout, "dvc", "metrics", "show", "--json"))
     shown = metrics[""]["data"][os.path.join("report", "metrics.json")]["data"]
-    assert set(shown) == {
-        f"{task}-{recipe}-s0" for task in ("modular", "addition") for recipe in ("standard", "catapult")
-    }
+    streams = {f"addition-{recipe}-s0" for recipe in ("standard", "catapult")}
+    assert set(shown) == {f"modular-{recipe}-s0" for recipe in NETS} | streams
     assert shown["modular-catapult-s0"]["parameters_before"] > shown["modular-catapult-s0"]["parameters_after"]
     assert "dvc_plots" in run(checkout, "dvc", "plots", "show")
     before = (checkout / "params.yaml").read_text()
