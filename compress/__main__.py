@@ -22,6 +22,9 @@ Compress the last snapshot of a training run of (a + b) mod p, in four rungs:
                    over a few key frequencies, taught by the pruned net's own answers
   integer student  the same in small integers, trained through the rounding
 
+A net of at most 64 live neurons is pruned exactly instead: what does nothing on any
+input is cut out, and its own neurons become the integer student.
+
 Each is counted over all p^2 inputs. What a net has wrong, its student gets wrong:
 a net that memorised is not repaired here.
 

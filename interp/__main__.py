@@ -25,7 +25,7 @@ examples:
   python -m interp analyse runs/modular-catapult-s0 --out analysis/modular-catapult-s0
   python -m interp attribute runs/modular-catapult-s0 --snapshot 5 --out circuit.json
   python -m interp export circuit.json --out circuit.html
-  python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0020.safetensors
+  python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0050.safetensors
   python -m interp timeline runs/modular-catapult-s0 --out timeline.html
   python -m interp bridge runs/modular-catapult-s0
   python -m interp import model.pt --layout tl --task modular --p 59

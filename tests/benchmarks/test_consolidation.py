@@ -1,0 +1,95 @@
+"""The experiment on pressures: what each cell is, that cells which are there are not made again, and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.consolidation import HEADER, Cell, one, params_of, recipe_of, start_of, summary, wrong
+from pipeline.errors import UserError
+from pipeline.params import load_params
+
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+PHASE = PARAMS.recipes["consolidation"]
+
+
+def cell(**values: object) -> Cell:
+    given = {"p": 11, "operation": "addition", "fraction": 0.5, "start": "untrained", "pressure": "phase", "seed": 0}
+    return given | {"kernels": "same"} | values
+
+
+def test_every_pressure_is_the_phase_with_others_off() -> None:
+    assert recipe_of(PARAMS, "phase") == PHASE
+    alone = {"noise": "weight_noise", "nuclear": "nuclear_norm", "group": "group_penalty"}
+    for pressure, own in alone.items():
+        recipe = recipe_of(PARAMS, pressure)
+        for name in alone.values():
+            assert (getattr(recipe, name) is not None) == (name == own)
+        assert recipe.optimizer.weight_decay == 0
+    for pressure in ("none", "magnitude", "decay_0.3"):
+        recipe = recipe_of(PARAMS, pressure)
+        assert (recipe.weight_noise, recipe.nuclear_norm, recipe.group_penalty) == (None, None, None)
+        assert recipe.optimizer.weight_decay == (0.3 if pressure == "decay_0.3" else 0)
+    both = recipe_of(PARAMS, "both")
+    assert (both.weight_noise, both.nuclear_norm, both.group_penalty) == (None, PHASE.nuclear_norm, PHASE.group_penalty)
+
+
+def test_rates_and_schedule_are_the_same_for_all() -> None:
+    for pressure in ("none", "noise", "decay_3", "nuclear", "group", "both", "phase_6", "magnitude"):
+        recipe = recipe_of(PARAMS, pressure)
+        assert (recipe.optimizer.lr, recipe.schedule) == (PHASE.optimizer.lr, PHASE.schedule)
+
+
+def test_a_strength_multiplies_both_penalties() -> None:
+    recipe = recipe_of(PARAMS, "phase_6")
+    for name in ("nuclear_norm", "group_penalty"):
+        before, after = getattr(PHASE, name).strength, getattr(recipe, name).strength
+        assert after.value == pytest.approx(6 * before.value)
+        assert after.anneal == before.anneal
+
+
+@pytest.mark.parametrize("pressure", ["presure", "decay_x", "phase_-1"])
+def test_an_unknown_pressure_is_one_line(pressure: str) -> None:
+    with pytest.raises((UserError, ValueError)):
+        recipe_of(PARAMS, pressure)
+
+
+def test_an_unknown_start_is_one_line() -> None:
+    with pytest.raises(UserError, match="--starts = 'trained'"):
+        start_of(params_of(cell()), "trained")
+
+
+def test_starts_are_where_they_say() -> None:
+    params = params_of(cell())
+    task = params.task.task()
+    untrained, before = start_of(params, "untrained")
+    assert before == wrong(untrained, task) > 90
+    _, fitted = start_of(params, "all_pairs")
+    assert fitted == 0
+    _, memorised = start_of(params, "standard_40")
+    assert 0 < memorised < before
+
+
+def test_one_net_of_each_kind_from_end_to_end() -> None:
+    found = one(cell(start="standard_20"))
+    assert found["wrong_before"] > 0
+    assert found["live"] == found["pace"][-1] < 512
+    assert len(found["pace"]) == PARAMS.phase()[1].steps
+    assert 0 < found["share"] <= 1
+    assert found["train_accuracy"] > 0.9
+    by_size = one(cell(start="standard_20", pressure="magnitude"))
+    assert by_size["live"] <= found["live"] + 1  # as many by their weights; one of them may be active on no input
+    assert by_size["pace"] == []
+
+
+def test_the_table_has_a_row_a_cell_with_least_median_and_greatest() -> None:
+    done = {"wrong_before": 9, "right_from": 50, "train_accuracy": 1.0, "frequencies": 3, "algorithm": "clock"}
+    done |= {"phase": "algorithm", "share": 0.04}
+    cells = [cell(seed=seed) | done | {"wrong": w, "live": 20 + seed} for seed, w in enumerate((0, 4, 0))]
+    cells[1]["right_from"] = None
+    lines = summary(cells)
+    assert len(lines) == 3
+    assert {line.count("|") for line in lines} == {HEADER.count("|")}
+    assert "| 0 / 0 / 4 | 2 | 20 / 21 / 22 |" in lines[2]
+    assert "3 clock | 3 | 0.040 | 50 to 50 (2) |" in lines[2]
