@@ -128,7 +128,7 @@ class ConsolidationParams(Params):
     without take the same steps.
     """
 
-    after: Share = 0.2
+    after: Share = 0.06
     snapshots: SnapshotParams = SnapshotParams(dense=0, every=5)
 
 
@@ -317,7 +317,7 @@ class PipelineParams(RecipeBook):
     def phase(self) -> tuple[int, TrainParams]:
         """Of the consolidation: the cycle of the run before after which it begins, and the budget that it has."""
         if self.consolidation is None:
-            raise UserError("consolidation is missing in params.yaml: add it, such as `consolidation: {after: 0.2}`")
+            raise UserError("consolidation is missing in params.yaml: add it, such as `consolidation: {after: 0.06}`")
         cycles = self.train.steps // self.train.cycle_steps
         if cycles < 2:
             raise UserError("train.steps is one cycle, of which consolidation cannot have a part: give two or more")

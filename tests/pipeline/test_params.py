@@ -53,7 +53,7 @@ MISTAKES = [
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
     ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the", "choose"),
     ("operation: addition", "operation: sum", 'task.operation = "sum"', "choose one of addition"),
-    ("after: 0.2", "after: 1.5", "consolidation.after = 1.5", "strictly between 0 and 1"),
+    ("after: 0.06", "after: 1.5", "consolidation.after = 1.5", "strictly between 0 and 1"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
     ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
     ("rise: 0.2, anneal: 0.1", "rise: 0.9, anneal: 0.1", "so that it never holds", "lower one"),
@@ -223,7 +223,7 @@ def test_unknown_recipe_and_missing_file() -> None:
 def test_the_consolidation_has_the_rest_of_the_budget_in_whole_cycles(tmp_path: Path) -> None:
     params = load_params(PARAMS)
     after, budget = params.phase()
-    assert (after, budget.steps, budget.cycle_steps) == (10, 400, 10)
+    assert (after, budget.steps, budget.cycle_steps) == (3, 470, 10)
     values = params.model_dump(mode="json")
 
     def phase(steps: int, share: float) -> tuple[int, int]:
