@@ -5,11 +5,11 @@ other pressures, the same steps and the same rates for all. Of the net at the en
 p^2 inputs, how many neurons are live, how many frequencies carry the logits, its phase and its algorithm, and the share
 of the edges that its circuit needs. One line of JSON a net goes to --table; what is there already is not made again.
 
-    --starts      untrained, standard, catapult, all of them after the steps before the consolidation; standard_N and
-                  catapult_N after N steps; random_labels and all_pairs, fitted by AdamW without regularisation
-    --pressures   phase (all of it), none, noise, decay_X (weight decay X alone), nuclear, group, both (the penalties
-                  without noise), phase_X (all with X times the penalties), magnitude (neurons go by magnitude, as
-                  many and as soon as they did in the phase from the same start)
+    --starts      untrained; a recipe, after the steps before the consolidation; a recipe_N, such as standard_100, after
+                  N steps; random_labels and all_pairs, fitted by AdamW without regularisation
+    --pressures   phase (all of it), stop (no phase: the net as it is), none, noise, decay_X (weight decay X alone),
+                  nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties), magnitude
+                  (neurons go by magnitude, as many and as soon as they did in the phase from the same start)
     --summary     print the table of what --table holds, and train nothing
 """
 
@@ -34,6 +34,8 @@ from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, checked
 Cell = dict[str, Any]
 """One net: what it is, and what came of it."""
 IDENTITY = ("p", "operation", "fraction", "start", "pressure", "seed", "kernels")
+EVERY = 10
+"""Steps after which the wrong inputs are counted."""
 FITTED = {"random_labels": 300, "all_pairs": 150}
 """Steps of AdamW at rates of .001 and .01 that fit the labels."""
 
@@ -71,8 +73,10 @@ def one(cell: Cell) -> Cell:
     params = params_of(cell)
     task = params.task.task()
     train = torch.from_numpy(task.split(params.task.train_fraction, cell["seed"])[0])
-    net, before = start_of(params, cell["start"])
-    found = {"wrong_before": before, **consolidated(params, cell, net)}
+    stop = cell["pressure"] == "stop"
+    net, counts = start_of(params, cell["start"], EVERY if stop else 0)
+    found = {"wrong_before": counts[-1]}
+    found |= outcome(counts) if stop else consolidated(params, cell, net)
     measures = measure(net, task, train, key_power=params.interp.key_power)
     named = name_algorithm(net, task, train)
     circuit = circuit_of_net(net, task, params.interp.faithfulness, train)
@@ -102,8 +106,8 @@ def params_of(cell: Cell) -> PipelineParams:
     return checked(values, PipelineParams, "--fraction")
 
 
-def start_of(params: PipelineParams, start: str) -> tuple[Any, int]:
-    """The net at the start and how many inputs it has wrong."""
+def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[Any, list[int]]:
+    """The net at the start, and how many inputs it had wrong, every `looked_at` steps if not 0, and in the end."""
     import torch
 
     from benchmarks.phases import random_labels
@@ -113,15 +117,15 @@ def start_of(params: PipelineParams, start: str) -> tuple[Any, int]:
     from train.step import Trainer
 
     name, _, number = start.rpartition("_") if start[-1].isdigit() else (start, "", "")
-    known = {"untrained", "standard", "catapult", *FITTED}
+    known = {"untrained", *params.recipes, *FITTED}
     if name not in known:
         raise UserError(f"--starts = {start!r}: choose some of {', '.join(sorted(known))}, or standard_60")
-    config = params.run_config("catapult" if name == "catapult" else "standard")
+    config = params.run_config(name if name in params.recipes else "standard")
     task, seed = config.task.task(), config.train.seed
     net = first_net(config)
     steps = int(number) if number else params.phase()[0] * params.train.cycle_steps
     data = Data.of(task, config.task.train_fraction, seed, "cpu")
-    recipe = config.recipe
+    recipe, counts = config.recipe, [wrong(net, task)] if looked_at else []
     if name in FITTED:
         pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
         chosen = torch.from_numpy(task.split(config.task.train_fraction, seed)[0])
@@ -135,9 +139,11 @@ def start_of(params: PipelineParams, start: str) -> tuple[Any, int]:
         trainer = Trainer(net, recipe, seed)
         budget = Budget(max(steps, params.train.steps), config.train.cycle_steps, 10**6)
         for row in train_steps(trainer, Batches(data, None, seed), budget):
+            if looked_at and row["step"] % looked_at == 0 and row["step"] < steps:
+                counts.append(wrong(net, task))
             if row["step"] == steps:
                 break
-    return net, wrong(net, task)
+    return net, [*counts, wrong(net, task)]
 
 
 def wrong(net: Any, task: Any) -> int:
@@ -178,15 +184,16 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
             keep_alive(stacks, layers, [chosen[None]])
         fitted = row["train_accuracy"]
         alive.append(int(live_units(stacks, layers)[0].sum()))
-        if row["step"] % 25 == 0 or row["step"] == steps:
+        if row["step"] % EVERY == 0 or row["step"] == steps:
             counts.append(wrong(net, task))
+    pace = alive if cell["pressure"] == "phase" else []
+    return outcome(counts) | {"train_accuracy": fitted, "pace": pace}
+
+
+def outcome(counts: Sequence[int]) -> Cell:
+    """What is wrong in the end, and the step from which on nothing was, to EVERY steps; of counts every so many."""
     held = next((i for i in range(len(counts)) if not any(counts[i:])), None)
-    return {
-        "wrong": counts[-1],
-        "train_accuracy": fitted,
-        "right_from": None if held is None else min(25 * held, steps),
-        "pace": alive if cell["pressure"] == "phase" else [],
-    }
+    return {"wrong": counts[-1], "right_from": None if held is None else EVERY * held}
 
 
 def _length(stacks: Any, dimensions: Any) -> Any:
@@ -228,7 +235,8 @@ def run(options: Namespace) -> Iterator[Cell]:
         for pressure in options.pressures
     ]
     for cell in cells:  # a mistake is told before anything is trained
-        recipe_of(params_of(cell), cell["pressure"])
+        if cell["pressure"] != "stop":
+            recipe_of(params_of(cell), cell["pressure"])
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for done in as_completed([pool.submit(one, cell) for cell in cells if key(cell) not in there]):
             yield done.result()

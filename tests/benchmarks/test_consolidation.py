@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.consolidation import HEADER, Cell, one, params_of, recipe_of, start_of, summary, wrong
+from benchmarks.consolidation import EVERY, HEADER, Cell, one, outcome, params_of, recipe_of, start_of, summary, wrong
 from pipeline.errors import UserError
 from pipeline.params import load_params
 
@@ -63,12 +63,25 @@ def test_an_unknown_start_is_one_line() -> None:
 def test_starts_are_where_they_say() -> None:
     params = params_of(cell())
     task = params.task.task()
-    untrained, before = start_of(params, "untrained")
+    untrained, (before,) = start_of(params, "untrained")
     assert before == wrong(untrained, task) > 90
-    _, fitted = start_of(params, "all_pairs")
+    _, (fitted,) = start_of(params, "all_pairs")
     assert fitted == 0
-    _, memorised = start_of(params, "standard_40")
-    assert 0 < memorised < before
+    _, counts = start_of(params, "standard_40", looked_at=20)
+    assert len(counts) == 3  # at first, after 20 and after 40
+    assert 0 < counts[-1] < before
+
+
+def test_a_net_is_right_from_where_no_later_count_finds_anything_wrong() -> None:
+    assert outcome([9, 0, 3, 0, 0]) == {"wrong": 0, "right_from": 3 * EVERY}
+    assert outcome([9, 0, 3]) == {"wrong": 3, "right_from": None}
+    assert outcome([0]) == {"wrong": 0, "right_from": 0}
+
+
+def test_a_net_without_a_phase_is_looked_at_as_it_is() -> None:
+    found = one(cell(start="standard_20", pressure="stop"))
+    assert found["wrong"] == found["wrong_before"] > 0
+    assert found["live"] > 256  # all that are active on some input
 
 
 def test_one_net_of_each_kind_from_end_to_end() -> None:
