@@ -8,8 +8,8 @@ of the edges that its circuit needs. One line of JSON a net goes to --table; wha
     --starts      untrained; a recipe, after the steps before the consolidation; a recipe_N, such as standard_100, after
                   N steps; random_labels and all_pairs, fitted by AdamW without regularisation
     --pressures   phase (all of it), stop (no phase: the net as it is), none, noise, decay_X (weight decay X alone),
-                  nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties), magnitude
-                  (neurons go by magnitude, as many and as soon as they did in the phase from the same start)
+                  nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties),
+                  magnitude (neurons go by it, as many and as soon as they did in the phase from the same start)
     --summary     print the table of what --table holds, and train nothing
 """
 
