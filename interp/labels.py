@@ -42,8 +42,9 @@ def algorithm_criteria(m: Measures, p: int, limits: ThresholdParams = DEFAULT_TH
     """
     chance = math.log(p)
     scrubbed = Criterion("scrubbed_accuracy", m.scrubbed_accuracy, limits.scrubbed_accuracy, True)
-    if not math.isnan(m.circle_scrubbed_accuracy) and not scrubbed.holds:
-        scrubbed = Criterion("circle_scrubbed_accuracy", m.circle_scrubbed_accuracy, limits.scrubbed_accuracy, True)
+    circles = Criterion("circle_scrubbed_accuracy", m.circle_scrubbed_accuracy, limits.scrubbed_accuracy, True)
+    if not scrubbed.holds and circles.holds:
+        scrubbed = circles
     return (
         Criterion("accuracy", m.accuracy, limits.accuracy, True),
         scrubbed,
