@@ -144,4 +144,4 @@ def css(column: int, numeric: Set[int]) -> str:
     """The class attribute of a column of a final table."""
     if column in numeric:
         return ' class="n"'
-    return ' class="key"' if column in (0, 4) else ""
+    return ' class="key"' if column in (0, 3) else ""

@@ -15,7 +15,6 @@ from pipeline.report.stream_summary import STREAM_HEADERS, STREAM_NUMERIC, Strea
 WIDTH = 100
 HEADERS = (
     "net",
-    "recipe",
     "test accuracy",
     "transition cycle",
     "phase at the end",
@@ -23,7 +22,7 @@ HEADERS = (
     "parameters after",
     "verdict",
 )
-NUMERIC = {2, 3, 5, 6}
+NUMERIC = {1, 2, 4, 5}
 """Columns that are aligned to the right."""
 CSV = (
     "net",
@@ -85,7 +84,6 @@ class Row:
         """The row as a reader sees it, in the order of HEADERS."""
         return (
             self.net,
-            self.recipe,
             percent(self.test_accuracy),
             "none" if self.transition_cycle is None else str(self.transition_cycle),
             self.final_phase,
