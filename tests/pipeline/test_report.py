@@ -354,7 +354,7 @@ def test_table_fits_and_spells_the_verdict_out(root: Path) -> None:
     assert any(EQUATION in line for line in lines)
     assert any(line.split() == ["verdict", "Proved"] for line in lines)
     row = next(line for line in lines if line.startswith(CATAPULT))
-    assert row.split() == [CATAPULT, "catapult", "100%", "3", "algorithm", "2,000", "40"]
+    assert row.split() == [CATAPULT, "100%", "3", "algorithm", "2,000", "40"]
 
 
 def test_table_of_a_long_name_and_a_long_reason_still_fits(tmp_path: Path) -> None:
