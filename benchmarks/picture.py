@@ -1,8 +1,8 @@
 """python -m benchmarks.picture: the pictures of the README and of the guide, from what `dvc repro` left.
 
 Writes docs/transition.svg, and with `--browser chromium` also docs/timeline.png, docs/circuit.png and
-docs/circuit-phone.png: the timeline, and the circuit view with the strongest neuron pinned, as a headless browser
-shows them.
+docs/circuit-phone.png: the timeline of the catapult, and the circuit of its consolidation with the strongest neuron
+pinned, as a headless browser shows them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from interp.circuits import load_circuit
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
-from pipeline.params import load_params
+from pipeline.params import CONSOLIDATION, load_params
 from pipeline.report import page
 from pipeline.report.axes import LEFT, RIGHT
 from pipeline.report.figures import timeline, training
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     records = [record(params.run_key(recipe), Path()) for recipe in ("standard", "catapult")]
     write_atomically(Path("docs/transition.svg"), transition(records))
     if options.browser:
-        photograph(options.browser, records[-1])
+        photograph(options.browser, records[-1], params.run_key(f"catapult_{CONSOLIDATION}"))
     return 0
 
 
@@ -76,12 +76,12 @@ def transition(records: Sequence[Record]) -> str:
     return str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
 
-def photograph(browser: str, found: Record) -> None:
-    """Pages of the commands, in windows of a headless browser."""
+def photograph(browser: str, found: Record, consolidated: str) -> None:
+    """Pages of the commands, in windows of a headless browser: a run's timeline, and the circuit of another's key."""
     program = shutil.which(browser)
     if program is None:
         raise UserError(f"--browser = {browser}: no such program; name a Chromium")
-    circuit = load_circuit(Path("analysis") / found.key / "circuit.json")
+    circuit = load_circuit(Path("analysis") / consolidated / "circuit.json")
     neurons = [(abs(node["score"]), name) for name, node in circuit.nodes.items() if node["kind"] == "neuron"]
     place = quote(max(neurons)[1])
     with tempfile.TemporaryDirectory() as scratch:
