@@ -161,7 +161,7 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
     import torch
 
     from train.data import Batches, Data
-    from train.group_penalty import keep_alive, live_units
+    from train.group_penalty import keep_alive, live_units, unit_sizes
     from train.loop import Budget, train_steps
     from train.step import Trainer
 
@@ -177,11 +177,10 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
     stacks = {name: weight.detach()[None] for name, weight in net.named_parameters()}
     for row in train_steps(trainer, Batches(data, None, seed), Budget(steps, steps, 10**6)):
         if pace:
-            (unit,) = layers
-            size = torch.stack([_length(stacks, side) for side in (unit.into, unit.out)]).prod(0)
-            chosen = torch.zeros_like(size, dtype=torch.bool)
-            chosen[size.argsort(descending=True, stable=True)[: pace[row["step"] - 1]]] = True
-            keep_alive(stacks, layers, [chosen[None]])
+            (sizes,) = unit_sizes(stacks, layers)
+            chosen = torch.zeros_like(sizes, dtype=torch.bool)
+            chosen[0, sizes[0].argsort(descending=True, stable=True)[: pace[row["step"] - 1]]] = True
+            keep_alive(stacks, layers, [chosen])
         fitted = row["train_accuracy"]
         alive.append(int(live_units(stacks, layers)[0].sum()))
         if row["step"] % EVERY == 0 or row["step"] == steps:
@@ -194,16 +193,6 @@ def outcome(counts: Sequence[int]) -> Cell:
     """What is wrong in the end, and the step from which on nothing was, to EVERY steps; of counts every so many."""
     held = next((i for i in range(len(counts)) if not any(counts[i:])), None)
     return {"wrong": counts[-1], "right_from": None if held is None else EVERY * held}
-
-
-def _length(stacks: Any, dimensions: Any) -> Any:
-    import torch
-
-    parts = [
-        stacks[name].movedim(1 + d, 1).flatten(2) if stacks[name].ndim == 3 else stacks[name][..., None]
-        for name, d in dimensions.items()
-    ]
-    return torch.stack([part.square().sum(2) for part in parts]).sum(0).sqrt()[0]
 
 
 def key(cell: Cell) -> tuple[Any, ...]:

@@ -131,7 +131,7 @@ class NormPenaltyParams(Params):
 
 
 class StrengthParams(Params):
-    """How strong a penalty on weights is, by the share of the budget that is over; train/strength.py.
+    """How strong a penalty or noise on weights is, by the share of the budget that is over; train/strength.py.
 
     0 before `begin`, then straight up to `value` over `rise`; `end` times `value` for the last `anneal`.
     """
@@ -192,7 +192,7 @@ class RecipeParams(Params):
     norm_penalty: NormPenaltyParams | None = None
     nuclear_norm: NuclearNormParams | None = None
     group_penalty: GroupPenaltyParams | None = None
-    weight_noise: NonNegative | None = None
+    weight_noise: StrengthParams | None = None
     activation_noise: NonNegative | None = None
     dropout: Momentum | None = None
     state_noise: NonNegative | None = None

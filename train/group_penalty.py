@@ -29,11 +29,13 @@ def live_units(
     stacks: Mapping[str, Tensor], layers: Sequence[Units], dead: float = 0.0
 ) -> list[Bool[Tensor, "nets unit"]]:
     """For each layer which units are alive: |in| |out| > dead * the greatest of the layer."""
-    alive = []
-    for layer in layers:
-        product = _length(_weights(stacks, layer.into)) * _length(_weights(stacks, layer.out))
-        alive.append(product > dead * product.amax(1, keepdim=True))
-    return alive
+    return [size > dead * size.amax(1, keepdim=True) for size in unit_sizes(stacks, layers)]
+
+
+@torch.no_grad()
+def unit_sizes(stacks: Mapping[str, Tensor], layers: Sequence[Units]) -> list[Float[Tensor, "nets unit"]]:
+    """|in| |out| of the units of each layer."""
+    return [_length(_weights(stacks, layer.into)) * _length(_weights(stacks, layer.out)) for layer in layers]
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ from train.recipes import initialise
 from train.regularizers import norm_penalty
 from train.schedules import multiplier
 from train.step import measures_of
+from train.strength import strength
 from train.update import Update
 from train.weight_penalties import WeightPenalties
 
@@ -102,24 +103,23 @@ class ManyTrainer:
         """Update every net once; cross-entropies, accuracies and measures as of Trainer.step, one number a net."""
         recipe, device = self.recipe, pairs.device
         measured: dict[str, Tensor] = {}
+        self.penalties.look(self.stacks)
+        self.update.clear()
+        added = self.penalties.backward(self.stacks, share)
         with ExitStack() as noise:
             if recipe.weight_noise is not None:
                 weights = [stack.detach() for stack in self.stacks.values()]
-                context = noisy_weights(weights, recipe.weight_noise, self.generators)
+                context = noisy_weights(weights, strength(recipe.weight_noise, share), self.generators)
                 measured["weight_noise"] = noise.enter_context(context)
             draws = self.noise.draws(pairs[0, ..., 0].numel(), self.generators, device)
             objectives, losses, penalties, logits = vmap(self._objective)(self.stacks, pairs, answers, draws)
-            self.penalties.look(self.stacks)
-            added = self.penalties(self.stacks, share)
-            self.update.clear()
-            sum((value.sum() for value in added.values()), objectives.sum()).backward()
+            objectives.sum().backward()
         if recipe.norm_penalty is not None:
             measured["norm_penalty"] = penalties.detach()
         for name in ON_ACTIVATIONS:
             if name in self.measures:
                 measured[name] = torch.full_like(losses.detach(), getattr(recipe, name))
-        measured |= {name: value.detach() for name, value in added.items()}
-        measured |= self.update(factor)
+        measured |= added | self.update(factor)
         measured |= self.penalties.remove({name: stack.detach() for name, stack in self.stacks.items()}, share)
         logits = logits.detach()
         if not is_plain(recipe.loss, recipe.temperature):

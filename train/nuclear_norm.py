@@ -10,41 +10,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 NULL = 1e-6
 """Singular values below this share of the greatest are none: what the eigenvalues of a float64 Gram matrix tell."""
 
 
-def nuclear_norm(stacks: Sequence[Float[Tensor, "nets rows columns"]]) -> Float[Tensor, " nets"]:
-    """Sum over the matrices of each net, differentiable. Stacks of vectors, [nets, n], do not count."""
-    matrices = [stack for stack in stacks if stack.ndim == 3]
-    norms = [(stack * polar_factor(stack.detach())).sum((1, 2)) for stack in matrices]
-    return torch.stack(norms).sum(0) if norms else stacks[0].new_zeros(len(stacks[0]))
+def nuclear_norm(
+    matrices: Sequence[Float[Tensor, "nets rows columns"]],
+    factors: Sequence[Float[Tensor, "nets rows columns"]] | None = None,
+) -> Float[Tensor, " nets"]:
+    """Sum over the matrices of each net, one at least, differentiable. `factors` are theirs where they are known."""
+    factors = [polar_factor(stack.detach()) for stack in matrices] if factors is None else factors
+    return torch.stack([(w * uv).sum((1, 2)) for w, uv in zip(matrices, factors, strict=True)]).sum(0)
 
 
 @torch.no_grad()
 def polar_factor(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, "nets rows columns"]:
     """U V^T of each matrix, without its null directions."""
     squares, vectors, wide, tall = _eigen(stack)
-    floor = NULL**2 * squares.amax(1, keepdim=True).clamp(min=1e-300)
-    inverse = torch.where(squares > floor, squares.clamp(min=1e-300).rsqrt(), 0.0)
-    root = (vectors * inverse[:, None]) @ vectors.mT
-    return (wide @ root if tall else root @ wide).to(stack.dtype)
+    return _polar(squares, vectors, wide, tall, squares > NULL**2 * squares.amax(1, keepdim=True)).to(stack.dtype)
 
 
 @torch.no_grad()
-def drop_directions(stack: Float[Tensor, "nets rows columns"], dead: float) -> Float[Tensor, " nets"]:
-    """Set singular values of at most `dead` times the greatest to 0, in place, and return how many are left.
+def drop_directions(
+    stack: Float[Tensor, "nets rows columns"], dead: float
+) -> tuple[Float[Tensor, " nets"], Float[Tensor, "nets rows columns"]]:
+    """Set singular values of at most `dead` times the greatest to 0, in place.
 
-    The weights then have that rank up to the rounding of float32.
+    Returns how many are left, which the weights then have as their rank up to the rounding of float32, and the polar
+    factor of what is left, which comes from the same decomposition.
     """
     squares, vectors, wide, tall = _eigen(stack)
-    live = squares > dead**2 * squares.amax(1, keepdim=True)
+    live = squares > max(dead, NULL) ** 2 * squares.amax(1, keepdim=True)
     kept = (vectors * live[:, None]) @ vectors.mT
     stack.copy_(wide @ kept if tall else kept @ wide)
-    return live.sum(1).float()
+    return live.sum(1).float(), _polar(squares, vectors, wide, tall, live).to(stack.dtype)
+
+
+def _polar(squares: Tensor, vectors: Tensor, wide: Tensor, tall: bool, live: Bool[Tensor, "nets value"]) -> Tensor:
+    inverse = torch.where(live, squares.clamp(min=1e-300).rsqrt(), 0.0)
+    root = (vectors * inverse[:, None]) @ vectors.mT
+    return wide @ root if tall else root @ wide
 
 
 def _eigen(stack: Float[Tensor, "nets rows columns"]) -> tuple[Tensor, Tensor, Tensor, bool]:

@@ -1,7 +1,7 @@
 """One update of a net by a recipe, in the order that every method shares.
 
-noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss + penalties -> backward ->
-weights as they were -> train.update -> dead units removed
+penalties on the weights -> noise on weights -> forward (noise and dropout on activations, noise on the state) -> loss
+-> backward -> weights as they were -> train.update -> dead units and directions removed
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ON_ACTIVATIONS, ActivationNoise, noise_generators, noisy_weights
 from train.recipes import decays
 from train.regularizers import norm_penalty
+from train.strength import strength
 from train.update import Update
 from train.weight_penalties import WeightPenalties
 
@@ -59,9 +60,12 @@ class Trainer:
         recipe, measured = self.recipe, dict.fromkeys(self.measures, 0.0)
         with ExitStack() as around:
             around.enter_context(matmul_precision(self.matmul))
-            self._make_noise(around, measured, pairs[..., 0].numel())
             stacks = {name: weight[None] for name, weight in self.net.named_parameters()}
             around.enter_context(self.net.without_dead([live[0] for live in self.penalties.look(stacks)]))
+            self.update.clear()
+            added = self.penalties.backward(stacks, share)
+            measured |= {name: value.item() for name, value in added.items()}
+            self._make_noise(around, measured, pairs[..., 0].numel(), share)
             residual = self.net.residual(pairs)
             logits = self.net.readout(residual)
             loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)
@@ -69,10 +73,6 @@ class Trainer:
                 penalty = norm_penalty(residual, recipe.norm_penalty)
                 measured["norm_penalty"] = penalty.item()
                 loss = loss + penalty
-            for name, added in self.penalties(stacks, share).items():
-                measured[name] = added.item()
-                loss = loss + added.sum()
-            self.update.clear()
             loss.backward()
         after = self.update(factor) | self.penalties.remove({n: w.detach() for n, w in stacks.items()}, share)
         measured |= {name: value.item() for name, value in after.items()}
@@ -81,11 +81,12 @@ class Trainer:
         nats = entropy.item() if measured_already else cross_entropy(logits, answers).item()
         return nats, accuracy(logits, answers).item(), measured
 
-    def _make_noise(self, stack: ExitStack, measured: dict[str, float], batch: int) -> None:
+    def _make_noise(self, stack: ExitStack, measured: dict[str, float], batch: int, share: float) -> None:
         recipe, generators = self.recipe, [self.generator]
         if recipe.weight_noise is not None:
             weights = [weight.detach()[None] for weight in self.net.parameters()]
-            lengths = stack.enter_context(noisy_weights(weights, recipe.weight_noise, generators))
+            std = strength(recipe.weight_noise, share)
+            lengths = stack.enter_context(noisy_weights(weights, std, generators))
             measured["weight_noise"] = lengths.item()
         if not self.noise.shapes:
             return
@@ -96,8 +97,10 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the weights that the next step depends on."""
-        return {"update": self.update.state_dict(), "generator": self.generator.get_state()}
+        parts = {"update": self.update.state_dict(), "penalties": self.penalties.state_dict()}
+        return {**parts, "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.update.load_state_dict(state["update"])
+        self.penalties.load_state_dict(state["penalties"])
         self.generator.set_state(state["generator"])

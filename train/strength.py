@@ -1,4 +1,4 @@
-"""How strong a penalty on the weights is, as a pure function of the share of the budget that is over."""
+"""How strong a penalty or noise on the weights is, as a pure function of the share of the budget that is over."""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
 """What a recipe adds to the loss that depends on the weights alone, and what it takes away after the update.
 
-Both are for a stack of nets; a net alone is a stack of one.
+Both are for a stack of nets; a net alone is a stack of one. A recipe's noise is not on the weights that are penalised:
+it would fill every direction that a penalty has emptied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -27,23 +29,28 @@ class WeightPenalties:
         self.groups = {group: [names[w] for w in weights] for group, weights in net.parameter_groups().items()}
         self.layers = net.hidden_units() if self.group is not None else []
         self.alive: list[Bool[Tensor, "nets unit"]] = []
+        self.factors: list[Float[Tensor, "nets rows columns"]] | None = None
 
     def look(self, stacks: Mapping[str, Tensor]) -> list[Bool[Tensor, "nets unit"]]:
         """Which units are not at 0 before the update, layer by layer; empty without a group penalty."""
         self.alive = live_units(stacks, self.layers)
         return self.alive
 
-    def __call__(self, stacks: Mapping[str, Tensor], share: float) -> dict[str, Float[Tensor, " nets"]]:
-        """What each adds to the loss, by its key in the recipe."""
+    def backward(self, stacks: Mapping[str, Tensor], share: float) -> dict[str, Float[Tensor, " nets"]]:
+        """Add the gradient of each to those of the weights; what each adds to the loss, by its key in the recipe."""
         added: dict[str, Tensor] = {}
         some = next(iter(stacks.values()))
         if self.nuclear is not None:
             now = strength(self.nuclear.strength, share)
-            added["nuclear_norm"] = now * nuclear_norm(self._penalised(stacks)) if now else some.new_zeros(len(some))
+            norm = nuclear_norm(self._penalised(stacks), self.factors) if now else some.new_zeros(len(some))
+            added["nuclear_norm"] = now * norm
         if self.group is not None:
             now = strength(self.group.strength, share)
             added["group_penalty"] = now * group_penalty(stacks, self.layers) if now else some.new_zeros(len(some))
-        return added
+        acting = [value.sum() for value in added.values() if value.requires_grad]
+        if acting:
+            torch.stack(acting).sum().backward()
+        return {name: value.detach() for name, value in added.items()}
 
     def remove(self, stacks: Mapping[str, Tensor], share: float) -> dict[str, Float[Tensor, " nets"]]:
         """Set what is dead to 0 where its penalty acts; the number of live directions and units that are left.
@@ -53,8 +60,11 @@ class WeightPenalties:
         left: dict[str, Tensor] = {}
         if self.nuclear is not None:
             dead = self.nuclear.dead if strength(self.nuclear.strength, share) else 0.0
-            matrices = [stack for stack in self._penalised(stacks) if stack.ndim == 3]
-            ranks = [drop_directions(stack, dead) if dead else _full_rank(stack) for stack in matrices]
+            self.factors, matrices = None, self._penalised(stacks)
+            ranks = [_full_rank(stack) for stack in matrices]
+            if dead:
+                dropped = [drop_directions(stack, dead) for stack in matrices]
+                ranks, self.factors = [rank for rank, _ in dropped], [factor for _, factor in dropped]
             left["live_directions"] = torch.stack(ranks).sum(0)
         if self.group is not None:
             if strength(self.group.strength, share):
@@ -64,10 +74,18 @@ class WeightPenalties:
             left["live_units"] = torch.stack([live.sum(1) for live in self.alive]).sum(0).float()
         return left
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step depends on: the factors of the weights as they are."""
+        return {"factors": self.factors}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.factors = state["factors"]
+
     def _penalised(self, stacks: Mapping[str, Tensor]) -> list[Tensor]:
-        """The stacks whose nuclear norm counts."""
+        """The stacks of matrices whose nuclear norm counts; a vector has none."""
         groups = self.nuclear.groups if self.nuclear is not None else ()
-        return [stacks[name] for group in groups for name in self.groups[group]]
+        named = (stacks[name] for group in groups for name in self.groups[group])
+        return [stack for stack in named if stack.ndim == 3]
 
 
 def _full_rank(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, " nets"]:

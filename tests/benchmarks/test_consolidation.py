@@ -87,12 +87,12 @@ def test_a_net_without_a_phase_is_looked_at_as_it_is() -> None:
 def test_one_net_of_each_kind_from_end_to_end() -> None:
     found = one(cell(start="standard_20"))
     assert found["wrong_before"] > 0
-    assert found["live"] == found["pace"][-1] < 512
+    assert found["live"] <= found["pace"][-1] < 512  # one that is left may be constant
     assert len(found["pace"]) == PARAMS.phase()[1].steps
     assert 0 < found["share"] <= 1
     assert found["train_accuracy"] > 0.9
     by_size = one(cell(start="standard_20", pressure="magnitude"))
-    assert by_size["live"] <= found["live"] + 1  # as many by their weights; one of them may be active on no input
+    assert by_size["live"] <= found["pace"][-1]  # as many by their weights; one of them may be active on no input
     assert by_size["pace"] == []
 
 

@@ -45,7 +45,7 @@ def test_dead_units_and_directions_go() -> None:
     stacks["mlp.w_in.bias"][0, [3, 4, 20]] = 5.0  # active on some input
     for name in ("embed.weight", "pos.weight", "unembed.weight"):
         stacks[name].copy_(stacks[name] @ torch.diag((torch.arange(32) < 2).float()))  # of rank 2
-        assert drop_directions(stacks[name], 1e-3) <= 2
+        assert drop_directions(stacks[name], 1e-3)[0] <= 2
     found = cut(net)
     assert found.neurons == (3, 4, 20)
     # two directions come from the tokens, five at the most are read: by three neurons and a read-out of rank 2

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.nets import Mlp, MlpConfig, Net, Transformer, TransformerConfig
-from pipeline.params import AdamWParams, GrokfastParams, RecipeParams, load_params
+from pipeline.params import AdamWParams, GrokfastParams, RecipeParams, StrengthParams, load_params
 from pipeline.tasks import ModularTask, PermutationTask, Task
 from tests.train.test_resume import small_params
 from train.data import Batches, Data
@@ -71,7 +71,7 @@ def test_every_recipe_lowers_the_loss_of_other_nets_and_tasks(
 
 def test_methods_at_zero_change_nothing() -> None:
     plain = RECIPES["standard"]
-    zeros = {"weight_noise": 0.0, "activation_noise": 0.0, "dropout": 0.0}
+    zeros = {"weight_noise": StrengthParams(value=0.0), "activation_noise": 0.0, "dropout": 0.0}
     gradient = GrokfastParams(kind="grokfast", lamb=0.0)
     histories = [
         fit(small_net(), TASK, recipe, Budget(8, 4, 4), 0, train_fraction=0.3)
@@ -82,7 +82,8 @@ def test_methods_at_zero_change_nothing() -> None:
 
 @pytest.mark.parametrize("key", ["weight_noise", "activation_noise", "dropout"])
 def test_noise_changes_the_training_and_depends_on_the_seed_alone(key: str) -> None:
-    recipe = RECIPES["standard"].model_copy(update={key: 0.2})
+    value = StrengthParams(value=0.2) if key == "weight_noise" else 0.2
+    recipe = RECIPES["standard"].model_copy(update={key: value})
     first, again = (losses(fit(small_net(), TASK, recipe, Budget(4, 4, 4), 0, train_fraction=0.3)) for _ in range(2))
     assert first == again
     assert first != losses(fit(small_net(), TASK, RECIPES["standard"], Budget(4, 4, 4), 0, train_fraction=0.3))

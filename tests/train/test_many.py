@@ -16,7 +16,7 @@ from pipeline.nets import (
     TransformerConfig,
     build_net,
 )
-from pipeline.params import RecipeParams, load_params
+from pipeline.params import RecipeParams, StrengthParams, load_params
 from pipeline.tasks import ModularTask
 from train.divergence import Diverged
 from train.loop import Budget, fit
@@ -69,7 +69,7 @@ def test_every_net_trains_alike(kind: str) -> None:
 
 
 def test_noise_and_dropout_are_each_nets_own() -> None:
-    noise = {"weight_noise": 0.05, "activation_noise": 0.1, "dropout": 0.2}
+    noise = {"weight_noise": StrengthParams(value=0.05, rise=0.5), "activation_noise": 0.1, "dropout": 0.2}
     recipe = RECIPES["standard"].model_copy(update=noise)
     many = together(NETS["mlp"], recipe)
     agree(NETS["mlp"], recipe, many)

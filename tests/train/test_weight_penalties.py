@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,7 @@ def test_a_strength_that_never_holds_is_refused() -> None:
 def test_the_nuclear_norm_and_its_gradient_are_those_of_the_singular_values(shape: tuple[int, int]) -> None:
     generator = torch.Generator().manual_seed(0)
     stack = torch.randn(2, *shape, generator=generator, dtype=torch.float64).requires_grad_()
-    other = torch.ones(2, 3, dtype=torch.float64)
-    norms = nuclear_norm([stack, other])
+    norms = nuclear_norm([stack])
     torch.testing.assert_close(norms, torch.linalg.svdvals(stack.detach()).sum(1))
     (gradient,) = torch.autograd.grad(norms.sum(), stack)
     left, _, right = torch.linalg.svd(stack.detach(), full_matrices=False)
@@ -95,7 +95,9 @@ def test_weak_directions_go_and_strong_ones_stay(shape: tuple[int, int]) -> None
     left, _, right = torch.linalg.svd(torch.randn(1, *shape, generator=generator), full_matrices=False)
     sizes = torch.tensor([3.0, 2.0, 0.05, 0.01])
     stack = (left * sizes) @ right
-    assert drop_directions(stack, 0.02).tolist() == [2]
+    left_over, factor = drop_directions(stack, 0.02)
+    assert left_over.tolist() == [2]
+    torch.testing.assert_close(factor, left[..., :2] @ right[:, :2], atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.linalg.svdvals(stack)[0], torch.tensor([3.0, 2.0, 0.0, 0.0]), atol=1e-5, rtol=0)
 
 
@@ -178,6 +180,34 @@ def test_the_penalties_are_columns_of_the_history_and_simplify() -> None:
     nuclear = RECIPE.nuclear_norm
     assert isinstance(nuclear, NuclearNormParams)
     assert (singular[singular > 1e-5 * singular[0]] > 0.9 * nuclear.dead * singular[0]).all()
+
+
+def test_a_penalty_is_of_the_weights_without_their_noise() -> None:
+    """So its gradient and its value are the same whatever the noise is."""
+    net = drawn(KINDS[0])
+    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    measured = {}
+    for noise in (0.0, 5.0):
+        trainer = Trainer(copy.deepcopy(net), pressed(weight_noise={"value": noise}), 0)
+        loss, _, measured[noise] = trainer.step(pairs, answers, 0.0, 0.5)
+        measured[noise]["loss"] = loss
+    for name in ("nuclear_norm", "group_penalty"):
+        assert measured[0.0][name] == measured[5.0][name] > 0
+    assert measured[0.0]["loss"] != measured[5.0]["loss"]
+
+
+def test_a_trainer_that_is_loaded_takes_the_step_that_the_other_would() -> None:
+    """To the bit, although the decomposition of the weights is one that the step before has made."""
+    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    trainer = Trainer(drawn(KINDS[0]), RECIPE, 0)
+    for step in range(5):
+        trainer.step(pairs, answers, 1.0, step / 10)
+    other = Trainer(copy.deepcopy(trainer.net), RECIPE, 0)
+    other.load_state_dict(copy.deepcopy(trainer.state_dict()))
+    for one in (trainer, other):
+        one.step(pairs, answers, 1.0, 0.5)
+    for name, weight in trainer.net.named_parameters():
+        assert torch.equal(weight, other.net.get_parameter(name))
 
 
 def test_weight_noise_leaves_dead_weights_at_0() -> None:
