@@ -123,7 +123,9 @@ def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[An
     config = params.run_config(name if name in params.recipes else "standard")
     task, seed = config.task.task(), config.train.seed
     net = first_net(config)
-    steps = int(number) if number else params.phase()[0] * params.train.cycle_steps
+    steps = int(number or 0)
+    if not number and name in params.recipes:
+        steps = params.phase(name)[0] * params.train.cycle_steps
     data = Data.of(task, config.task.train_fraction, seed, "cpu")
     recipe, counts = config.recipe, [wrong(net, task)] if looked_at else []
     if name in FITTED:
@@ -166,7 +168,7 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
     from train.step import Trainer
 
     task, seed = params.task.task(), params.train.seed
-    steps = params.phase()[1].steps
+    steps = params.phase(cell["start"] if cell["start"] in params.recipes else "catapult")[1].steps
     pace: list[int] = []
     if cell["pressure"] == "magnitude":
         pace = consolidated(params, cell | {"pressure": "phase"}, copy.deepcopy(net))["pace"]

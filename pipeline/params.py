@@ -122,13 +122,13 @@ class TrainParams(Params):
 
 
 class ConsolidationParams(Params):
-    """The phase that continues the run of a recipe by the recipe `consolidation`.
+    """The phase that continues the runs of other recipes by the recipe `consolidation`.
 
-    It begins after the share `after` of train.steps, in whole cycles, and has the rest, so that a run with it and one
-    without take the same steps.
+    It begins after the share of train.steps that `after` has for the recipe, in whole cycles, and has the rest, so that
+    a run with it and one without take the same steps.
     """
 
-    after: Share = 0.06
+    after: dict[str, Share]
     snapshots: SnapshotParams = SnapshotParams(dense=0, every=5)
 
 
@@ -304,6 +304,9 @@ class PipelineParams(RecipeBook):
     def _consolidation_has_its_recipe(self) -> PipelineParams:
         if self.consolidation is not None and CONSOLIDATION not in self.recipes:
             raise ValueError(f"consolidation: recipes has no {CONSOLIDATION!r}; add that recipe")
+        for recipe in self.consolidation.after if self.consolidation is not None else ():
+            if recipe not in self.recipes:
+                raise ValueError(f"consolidation.after = {recipe!r}: recipes has no such recipe; take it out")
         return self
 
     def run_config(self, recipe: str) -> RunConfig:
@@ -314,14 +317,14 @@ class PipelineParams(RecipeBook):
             task=self.task, net=self.net, train=self.train, recipe_name=recipe, recipe=self.recipes[recipe]
         )
 
-    def phase(self) -> tuple[int, TrainParams]:
-        """Of the consolidation: the cycle of the run before after which it begins, and the budget that it has."""
-        if self.consolidation is None:
-            raise UserError("consolidation is missing in params.yaml: add it, such as `consolidation: {after: 0.06}`")
+    def phase(self, recipe: str) -> tuple[int, TrainParams]:
+        """Of a recipe's consolidation: the cycle of its run after which it begins, and the budget that it has."""
+        if self.consolidation is None or recipe not in self.consolidation.after:
+            raise UserError(f"consolidation.after.{recipe} is missing in params.yaml: add it, a share of train.steps")
         cycles = self.train.steps // self.train.cycle_steps
         if cycles < 2:
             raise UserError("train.steps is one cycle, of which consolidation cannot have a part: give two or more")
-        after = min(max(1, round(self.consolidation.after * cycles)), cycles - 1)
+        after = min(max(1, round(self.consolidation.after[recipe] * cycles)), cycles - 1)
         rest = {"steps": (cycles - after) * self.train.cycle_steps, "snapshots": self.consolidation.snapshots}
         return after, self.train.model_copy(update=rest)
 
@@ -424,7 +427,8 @@ def _walk(path: list[str], kind: type[Params]) -> list[Any]:
                 child = node["properties"][part]
                 children += [{"mend": _mend(child, c), **c} for c in resolve(child)]
             elif isinstance(node.get("additionalProperties"), dict):
-                children += resolve(node["additionalProperties"])
+                child = node["additionalProperties"]
+                children += [{"mend": _mend(child, c), **c} for c in resolve(child)]
             elif part.isdigit() and isinstance(node.get("items"), dict):
                 children += resolve(node["items"])
             elif part.isdigit() and "prefixItems" in node:

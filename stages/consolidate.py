@@ -8,7 +8,7 @@ from stages.command import one_argument, run_stage
 
 def body() -> None:
     params, recipe = load_params(), one_argument("consolidate", "RECIPE")
-    before, (after, budget) = params.run_config(recipe), params.phase()
+    before, (after, budget) = params.run_config(recipe), params.phase(recipe)
     from train.loop import continued, train_run  # after the parameters are known good: torch takes seconds to import
 
     start = Path("runs") / before.key / "snapshots" / f"cycle-{after:04d}.safetensors"

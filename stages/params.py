@@ -15,8 +15,8 @@ from stages.torn import remove_torn_files
 def body() -> None:
     no_argument("params")
     params = load_params()
-    if params.consolidation is not None:
-        params.phase()
+    for recipe in params.consolidation.after if params.consolidation is not None else ():
+        params.phase(recipe)
     remove_torn_files(Path())
     write_atomically(Path("params.valid"), "params.yaml is valid\n")
 

@@ -88,7 +88,7 @@ def test_one_net_of_each_kind_from_end_to_end() -> None:
     found = one(cell(start="standard_20"))
     assert found["wrong_before"] > 0
     assert found["live"] <= found["pace"][-1] < 512  # one that is left may be constant
-    assert len(found["pace"]) == PARAMS.phase()[1].steps
+    assert len(found["pace"]) == PARAMS.phase("catapult")[1].steps
     assert 0 < found["share"] <= 1
     assert found["train_accuracy"] > 0.9
     by_size = one(cell(start="standard_20", pressure="magnitude"))

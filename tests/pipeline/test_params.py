@@ -53,10 +53,11 @@ MISTAKES = [
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
     ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the", "choose"),
     ("operation: addition", "operation: sum", 'task.operation = "sum"', "choose one of addition"),
-    ("after: 0.06", "after: 1.5", "consolidation.after = 1.5", "strictly between 0 and 1"),
+    ("catapult: 0.06", "catapult: 1.5", "consolidation.after.catapult = 1.5", "strictly between 0 and 1"),
+    ("catapult: 0.06", "catapolt: 0.06", "consolidation.after = 'catapolt'", "take it out"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
     ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
-    ("rise: 0.2, anneal: 0.1", "rise: 0.9, anneal: 0.1", "so that it never holds", "lower one"),
+    ("rise: 0.2, anneal: 0.3", "rise: 0.9, anneal: 0.3", "so that it never holds", "lower one"),
     ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
     ("steps: 500", "steps: 505", "steps = 505 is not a whole number of cycles", "cycle_steps = 10"),
     ("device: cpu", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
@@ -222,18 +223,21 @@ def test_unknown_recipe_and_missing_file() -> None:
 
 def test_the_consolidation_has_the_rest_of_the_budget_in_whole_cycles(tmp_path: Path) -> None:
     params = load_params(PARAMS)
-    after, budget = params.phase()
-    assert (after, budget.steps, budget.cycle_steps) == (3, 470, 10)
+    for recipe, cycle in (("catapult", 3), ("standard", 6)):
+        after, budget = params.phase(recipe)
+        assert (after, budget.steps, budget.cycle_steps) == (cycle, 500 - 10 * cycle, 10)
     values = params.model_dump(mode="json")
 
     def phase(steps: int, share: float) -> tuple[int, int]:
-        values["train"]["steps"], values["consolidation"]["after"] = steps, share
-        after, budget = PipelineParams.model_validate_json(json.dumps(values)).phase()
+        values["train"]["steps"], values["consolidation"]["after"] = steps, {"standard": share}
+        after, budget = PipelineParams.model_validate_json(json.dumps(values)).phase("standard")
         return after, budget.steps
 
     assert [phase(20, 0.01), phase(20, 0.99), phase(70, 0.5)] == [(1, 10), (1, 10), (4, 30)]
     with pytest.raises(UserError, match=r"train\.steps is one cycle"):
         phase(10, 0.5)
+    with pytest.raises(UserError, match=r"consolidation\.after\.muon is missing"):
+        params.phase("muon")
     assert params.run_key("catapult_consolidation") == "modular-catapult_consolidation-s0"
     with pytest.raises(UserError, match="recipe = 'catapolt': not in"):
         params.run_key("catapolt_consolidation")

@@ -33,13 +33,13 @@ def start(tmp_path: Path, params: PipelineParams) -> Path:
 
 
 def consolidated(start: Path, params: PipelineParams, out: Path, state: Path) -> Run:
-    _, budget = params.phase()
+    _, budget = params.phase("standard")
     config = continued(start, CONSOLIDATION, params.recipes[CONSOLIDATION], budget)
     return train_run(config, out, state, start=start)
 
 
 def test_it_begins_where_the_other_was_and_takes_the_rest(tmp_path: Path, start: Path, params: PipelineParams) -> None:
-    after, budget = params.phase()
+    after, budget = params.phase("standard")
     assert (after, budget.steps) == (1, 20)  # .2 of six cycles of four steps
     run = consolidated(start, params, tmp_path / "run", tmp_path / "state")
     assert run.key == "modular-standard_consolidation-s0" == params.run_key("standard_consolidation")
@@ -66,7 +66,7 @@ def test_killed_after_a_cycle_it_ends_in_the_same_bytes(tmp_path: Path, start: P
         if cycle == 3:
             raise Killed
 
-    _, budget = params.phase()
+    _, budget = params.phase("standard")
     config = continued(start, CONSOLIDATION, params.recipes[CONSOLIDATION], budget)
     with pytest.raises(Killed):
         train_run(config, tmp_path / "again", tmp_path / "b", after_cycle=kill, start=start)
