@@ -42,7 +42,7 @@ SMALL = {
     "first_hidden: 16": "first_hidden: 9",
     "last_hidden: 5": "last_hidden: 8",
 }
-"""Edits of params.yaml after which the whole pipeline takes about a minute."""
+"""Edits of params.yaml after which the whole pipeline takes some four minutes."""
 OUTPUTS = ("runs", "analysis", "compressed", "proofs", "verdicts", "report", "params.valid")
 
 
