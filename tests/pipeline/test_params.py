@@ -57,7 +57,7 @@ MISTAKES = [
     ("catapult: 0.06", "catapolt: 0.06", "consolidation.after = 'catapolt'", "take it out"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
     ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
-    ("rise: 0.2, anneal: 0.3", "rise: 0.9, anneal: 0.3", "so that it never holds", "lower one"),
+    ("rise: 0.2, anneal: 0.5", "rise: 0.9, anneal: 0.5", "so that it never holds", "lower one"),
     ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
     ("steps: 500", "steps: 505", "steps = 505 is not a whole number of cycles", "cycle_steps = 10"),
     ("device: cpu", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
