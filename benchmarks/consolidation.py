@@ -3,10 +3,11 @@
 A net is taken to a start, and from there through the phase `consolidation` of params.yaml or through that phase with
 other pressures, the same steps and the same rates for all. Of the net at the end is counted what it has wrong, of all
 p^2 inputs, how many neurons are live, how many frequencies carry the logits, its phase and its algorithm, and the share
-of the edges that its circuit needs. One line of JSON a net goes to --table; what is there already is not made again.
+of the edges that its circuit needs. A net that diverges counts as wrong on everything. One line of JSON a net goes to
+--table; what is there already is not made again.
 
-    --starts      untrained; a recipe, after the steps before the consolidation; a recipe_N, such as standard_100, after
-                  N steps; random_labels and all_pairs, fitted by AdamW without regularisation
+    --starts      untrained; a recipe of consolidation.after, after the steps that it has there; a recipe_N, such as
+                  standard_100, after N steps; random_labels and all_pairs, fitted by AdamW without regularisation
     --pressures   phase (all of it), stop (no phase: the net as it is), none, noise, decay_X (weight decay X alone),
                   nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties),
                   magnitude (neurons go by it, as many and as soon as they did in the phase from the same start)
@@ -44,16 +45,24 @@ def recipe_of(params: PipelineParams, pressure: str) -> RecipeParams:
     """The recipe `consolidation` with other pressures; its optimiser, rates and schedule stay."""
     values = params.recipes[CONSOLIDATION].model_dump(mode="json")
     kind, _, number = pressure.partition("_")
+    strength = None
+    if number or kind == "decay":
+        try:
+            strength = float(number)
+        except ValueError:
+            raise UserError(f"--pressures = {pressure!r}: give a number after {kind}_") from None
+        if kind not in ("decay", "phase"):
+            raise UserError(f"--pressures = {pressure!r}: {kind} takes no number; leave it out")
     alone = {"none", "noise", "decay", "nuclear", "group", "magnitude"}
     if kind in alone or pressure == "both":
         dropped = {"weight_noise": kind == "noise", "nuclear_norm": kind == "nuclear", "group_penalty": kind == "group"}
         if pressure == "both":
             dropped = {"weight_noise": False, "nuclear_norm": True, "group_penalty": True}
         values |= {name: None for name, kept in dropped.items() if not kept}
-        values["optimizer"]["weight_decay"] = float(number) if kind == "decay" else 0.0
+        values["optimizer"]["weight_decay"] = strength or 0.0
     elif kind == "phase":
         for name in ("nuclear_norm", "group_penalty"):
-            values[name]["strength"]["value"] *= float(number or 1)
+            values[name]["strength"]["value"] *= 1.0 if strength is None else strength
     else:
         raise UserError(f"--pressures = {pressure!r}: see --help for those that there are")
     return checked(values, RecipeParams, f"--pressures {pressure}")
@@ -67,6 +76,7 @@ def one(cell: Cell) -> Cell:
     from interp.circuits import circuit_of_net
     from interp.labels import label
     from interp.progress_measures import measure
+    from train.divergence import Diverged
     from train.environment import prepare
 
     prepare()
@@ -74,9 +84,12 @@ def one(cell: Cell) -> Cell:
     task = params.task.task()
     train = torch.from_numpy(task.split(params.task.train_fraction, cell["seed"])[0])
     stop = cell["pressure"] == "stop"
-    net, counts = start_of(params, cell["start"], EVERY if stop else 0)
-    found = {"wrong_before": counts[-1]}
-    found |= outcome(counts) if stop else consolidated(params, cell, net)
+    try:
+        net, counts = start_of(params, cell["start"], EVERY if stop else 0)
+        found = {"wrong_before": counts[-1]}
+        found |= outcome(counts) if stop else consolidated(params, cell, net)
+    except Diverged:
+        return cell | diverged(params.task.p)
     measures = measure(net, task, train, key_power=params.interp.key_power)
     named = name_algorithm(net, task, train)
     circuit = circuit_of_net(net, task, params.interp.faithfulness, train)
@@ -99,6 +112,13 @@ def one(cell: Cell) -> Cell:
     )
 
 
+def diverged(p: int) -> Cell:
+    """The outcome of a net that has no finite weights: wrong on everything, and nothing in it is small."""
+    named = {"phase": "diverged", "algorithm": "diverged", "right_from": None}
+    numbers = {"live": 512, "frequencies": p // 2, "scrubbed": 0.0, "circle_scrubbed": 0.0, "edges": 0, "share": 1.0}
+    return {"wrong_before": p * p, "wrong": p * p, "faithfulness": 0.0, **named, **numbers}
+
+
 def params_of(cell: Cell) -> PipelineParams:
     params = with_task(load_params(), cell["seed"], cell["p"], cell["operation"])
     values = params.model_dump(mode="json")
@@ -116,16 +136,10 @@ def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[An
     from train.loop import Budget, first_net, train_steps
     from train.step import Trainer
 
-    name, _, number = start.rpartition("_") if start[-1].isdigit() else (start, "", "")
-    known = {"untrained", *params.recipes, *FITTED}
-    if name not in known:
-        raise UserError(f"--starts = {start!r}: choose some of {', '.join(sorted(known))}, or standard_60")
+    name, steps = start_named(params, start)
     config = params.run_config(name if name in params.recipes else "standard")
     task, seed = config.task.task(), config.train.seed
     net = first_net(config)
-    steps = int(number or 0)
-    if not number and name in params.recipes:
-        steps = params.phase(name)[0] * params.train.cycle_steps
     data = Data.of(task, config.task.train_fraction, seed, "cpu")
     recipe, counts = config.recipe, [wrong(net, task)] if looked_at else []
     if name in FITTED:
@@ -133,7 +147,7 @@ def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[An
         chosen = torch.from_numpy(task.split(config.task.train_fraction, seed)[0])
         labels = random_labels(task.p, seed)[chosen] if name == "random_labels" else answers
         shown = pairs[chosen] if name == "random_labels" else pairs
-        data, steps = Data(shown, labels, pairs[:0], answers[:0]), FITTED[name]
+        data = Data(shown, labels, pairs[:0], answers[:0])
         rate = 0.001 if name == "random_labels" else 0.01
         plain = AdamWParams(kind="adamw", lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
         recipe = recipe.model_copy(update={"optimizer": plain})
@@ -148,6 +162,25 @@ def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[An
     return net, [*counts, wrong(net, task)]
 
 
+def start_named(params: PipelineParams, start: str) -> tuple[str, int]:
+    """What `standard_60`, `catapult` or `random_labels` begins with, and how many steps it takes."""
+    name, _, number = start.rpartition("_") if start[-1:].isdigit() else (start, "", "")
+    known = {"untrained", *params.recipes, *FITTED}
+    if name not in known or (number and name not in params.recipes):
+        raise UserError(f"--starts = {start!r}: choose some of {', '.join(sorted(known))}, or standard_60")
+    if number:
+        return name, int(number)
+    return name, params.phase(name)[0] * params.train.cycle_steps if name in params.recipes else FITTED.get(name, 0)
+
+
+def phase_steps(params: PipelineParams, start: str) -> int:
+    """As in the pipeline for a recipe's own start; for all other starts what the latest of those leaves."""
+    if start in params.recipes:
+        return params.phase(start)[1].steps
+    assert params.consolidation is not None
+    return min(params.phase(recipe)[1].steps for recipe in params.consolidation.after)
+
+
 def wrong(net: Any, task: Any) -> int:
     """Inputs, of all, on which the net is wrong."""
     import torch
@@ -157,7 +190,7 @@ def wrong(net: Any, task: Any) -> int:
 
 
 def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
-    """Take the net through the phase, in place: wrong answers every 25 steps, live neurons after each."""
+    """Take the net through the phase, in place: wrong answers every EVERY steps, live neurons after each."""
     import copy
 
     import torch
@@ -168,7 +201,7 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
     from train.step import Trainer
 
     task, seed = params.task.task(), params.train.seed
-    steps = params.phase(cell["start"] if cell["start"] in params.recipes else "catapult")[1].steps
+    steps = phase_steps(params, cell["start"])
     pace: list[int] = []
     if cell["pressure"] == "magnitude":
         pace = consolidated(params, cell | {"pressure": "phase"}, copy.deepcopy(net))["pace"]
@@ -226,6 +259,7 @@ def run(options: Namespace) -> Iterator[Cell]:
         for pressure in options.pressures
     ]
     for cell in cells:  # a mistake is told before anything is trained
+        start_named(params_of(cell), cell["start"])
         if cell["pressure"] != "stop":
             recipe_of(params_of(cell), cell["pressure"])
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:

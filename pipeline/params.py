@@ -128,7 +128,7 @@ class ConsolidationParams(Params):
     a run with it and one without take the same steps.
     """
 
-    after: dict[str, Share]
+    after: dict[str, Share] = Field(min_length=1, description="give shares by recipe, such as {catapult: 0.06}")
     snapshots: SnapshotParams = SnapshotParams(dense=0, every=5)
 
 

@@ -192,7 +192,7 @@ class RecipeParams(Params):
     norm_penalty: NormPenaltyParams | None = None
     nuclear_norm: NuclearNormParams | None = None
     group_penalty: GroupPenaltyParams | None = None
-    weight_noise: StrengthParams | None = None
+    weight_noise: StrengthParams | None = Field(default=None, description="give such as {value: 0.3, rise: 0.5}")
     activation_noise: NonNegative | None = None
     dropout: Momentum | None = None
     state_noise: NonNegative | None = None

@@ -17,6 +17,10 @@ class Diverged(UserError):
         super().__init__(f"{what} at step {step} with lr {rate:.4g}; lower the rates")
         self.what, self.step, self.rate = what, step, rate
 
+    def __reduce__(self) -> tuple[type[Diverged], tuple[str, int, float]]:
+        """So that it gets out of a process of its own."""
+        return type(self), (self.what, self.step, self.rate)
+
 
 def refuse_divergence(net: nn.Module, loss: float, step: int, rate: float) -> None:
     """Raises Diverged where the loss or any weight is not finite."""

@@ -8,7 +8,7 @@
     gradient          grokfast: length of the new gradient over the old one's; perpendicular: share of the gradient's
                       energy that was radial
     constraints       share of rows, or of singular values, that were over their norm after the step
-    weight_noise      length of the noise that the gradient was taken with
+    weight_noise      length of the noise that the gradient of the loss was taken with
     activation_noise  its standard deviation, in units of the RMS
     dropout           its probability
     state_noise       its standard deviation

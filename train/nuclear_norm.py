@@ -37,7 +37,7 @@ def polar_factor(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, "ne
 def drop_directions(
     stack: Float[Tensor, "nets rows columns"], dead: float
 ) -> tuple[Float[Tensor, " nets"], Float[Tensor, "nets rows columns"]]:
-    """Set singular values of at most `dead` times the greatest to 0, in place.
+    """Set singular values of at most `dead` (or `NULL`) times the greatest to 0, in place; not of what is not finite.
 
     Returns how many are left, which the weights then have as their rank up to the rounding of float32, and the polar
     factor of what is left, which comes from the same decomposition.
@@ -45,7 +45,8 @@ def drop_directions(
     squares, vectors, wide, tall = _eigen(stack)
     live = squares > max(dead, NULL) ** 2 * squares.amax(1, keepdim=True)
     kept = (vectors * live[:, None]) @ vectors.mT
-    stack.copy_(wide @ kept if tall else kept @ wide)
+    finite = stack.isfinite().flatten(1).all(1)[:, None, None]
+    stack.copy_(torch.where(finite, wide @ kept if tall else kept @ wide, stack.double()))
     return live.sum(1).float(), _polar(squares, vectors, wide, tall, live).to(stack.dtype)
 
 
@@ -60,7 +61,7 @@ def _eigen(stack: Float[Tensor, "nets rows columns"]) -> tuple[Tensor, Tensor, T
 
     That costs a fraction of a singular value decomposition.
     """
-    wide = torch.nan_to_num(stack.double())  # a net that has diverged must not stop the others
+    wide = torch.nan_to_num(stack.double(), posinf=0.0, neginf=0.0)  # a net that has diverged must not stop the others
     tall = stack.shape[1] >= stack.shape[2]
     squares, vectors = torch.linalg.eigh(wide.mT @ wide if tall else wide @ wide.mT)
     return squares, vectors, wide, tall

@@ -65,7 +65,7 @@ def range_test(
     losses: list[float] = []
     nats = rise * math.log(task.n_answers)
     for i, factor in enumerate(factors):
-        loss, _, _ = trainer.step(*batches.next(), factor)
+        loss, _, _ = trainer.step(*batches.next(), factor, i / len(factors))
         try:
             refuse_divergence(net, loss, i + 1, trainer.rates[0] * factor)
         except Diverged:

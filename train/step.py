@@ -102,5 +102,5 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.update.load_state_dict(state["update"])
-        self.penalties.load_state_dict(state["penalties"])
+        self.penalties.load_state_dict(state["penalties"], self.update.weights[0].device)
         self.generator.set_state(state["generator"])

@@ -25,9 +25,12 @@ class WeightPenalties:
 
     def __init__(self, net: Net, recipe: RecipeParams) -> None:
         self.nuclear, self.group = recipe.nuclear_norm, recipe.group_penalty
-        names = {weight: name for name, weight in net.named_parameters()}
-        self.groups = {group: [names[w] for w in weights] for group, weights in net.parameter_groups().items()}
+        names, groups = {weight: name for name, weight in net.named_parameters()}, net.parameter_groups()
+        penalised = (weight for group in (self.nuclear.groups if self.nuclear else ()) for weight in groups[group])
+        self.matrices = [names[weight] for weight in penalised if weight.ndim == 2]  # a vector has no nuclear norm
         self.layers = net.hidden_units() if self.group is not None else []
+        of_units = {name for layer in self.layers for name in (*layer.into, *layer.out)}
+        self.shared = not of_units.isdisjoint(self.matrices)
         self.alive: list[Bool[Tensor, "nets unit"]] = []
         self.factors: list[Float[Tensor, "nets rows columns"]] | None = None
 
@@ -42,8 +45,8 @@ class WeightPenalties:
         some = next(iter(stacks.values()))
         if self.nuclear is not None:
             now = strength(self.nuclear.strength, share)
-            norm = nuclear_norm(self._penalised(stacks), self.factors) if now else some.new_zeros(len(some))
-            added["nuclear_norm"] = now * norm
+            matrices = [stacks[name] for name in self.matrices]
+            added["nuclear_norm"] = now * nuclear_norm(matrices, self.factors) if now else some.new_zeros(len(some))
         if self.group is not None:
             now = strength(self.group.strength, share)
             added["group_penalty"] = now * group_penalty(stacks, self.layers) if now else some.new_zeros(len(some))
@@ -60,7 +63,7 @@ class WeightPenalties:
         left: dict[str, Tensor] = {}
         if self.nuclear is not None:
             dead = self.nuclear.dead if strength(self.nuclear.strength, share) else 0.0
-            self.factors, matrices = None, self._penalised(stacks)
+            self.factors, matrices = None, [stacks[name] for name in self.matrices]
             ranks = [_full_rank(stack) for stack in matrices]
             if dead:
                 dropped = [drop_directions(stack, dead) for stack in matrices]
@@ -71,6 +74,8 @@ class WeightPenalties:
                 now = live_units(stacks, self.layers, self.group.dead)
                 self.alive = [live & before for live, before in zip(now, self.alive, strict=True)]
                 keep_alive(stacks, self.layers, self.alive)
+                if self.shared:
+                    self.factors = None
             left["live_units"] = torch.stack([live.sum(1) for live in self.alive]).sum(0).float()
         return left
 
@@ -78,14 +83,9 @@ class WeightPenalties:
         """What the next step depends on: the factors of the weights as they are."""
         return {"factors": self.factors}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.factors = state["factors"]
-
-    def _penalised(self, stacks: Mapping[str, Tensor]) -> list[Tensor]:
-        """The stacks of matrices whose nuclear norm counts; a vector has none."""
-        groups = self.nuclear.groups if self.nuclear is not None else ()
-        named = (stacks[name] for group in groups for name in self.groups[group])
-        return [stack for stack in named if stack.ndim == 3]
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        factors = state["factors"]
+        self.factors = None if factors is None else [factor.to(device) for factor in factors]
 
 
 def _full_rank(stack: Float[Tensor, "nets rows columns"]) -> Float[Tensor, " nets"]:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
 
-from benchmarks.consolidation import EVERY, HEADER, Cell, one, outcome, params_of, recipe_of, start_of, summary, wrong
+from benchmarks.consolidation import (
+    EVERY,
+    HEADER,
+    Cell,
+    one,
+    outcome,
+    params_of,
+    recipe_of,
+    start_named,
+    start_of,
+    summary,
+    wrong,
+)
 from pipeline.errors import UserError
 from pipeline.params import load_params
+from train.divergence import Diverged
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 PHASE = PARAMS.recipes["consolidation"]
@@ -49,15 +63,33 @@ def test_a_strength_multiplies_both_penalties() -> None:
         assert after.anneal == before.anneal
 
 
-@pytest.mark.parametrize("pressure", ["presure", "decay_x", "phase_-1"])
+@pytest.mark.parametrize("pressure", ["presure", "decay_x", "decay", "noise_3"])
 def test_an_unknown_pressure_is_one_line(pressure: str) -> None:
-    with pytest.raises((UserError, ValueError)):
+    with pytest.raises(UserError, match=f"--pressures = '{pressure}'"):
         recipe_of(PARAMS, pressure)
 
 
-def test_an_unknown_start_is_one_line() -> None:
-    with pytest.raises(UserError, match="--starts = 'trained'"):
-        start_of(params_of(cell()), "trained")
+def test_a_strength_that_cannot_be_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"--pressures phase_-1: .*strength\.value = "):
+        recipe_of(PARAMS, "phase_-1")
+
+
+@pytest.mark.parametrize("start", ["trained", "untrained_5"])
+def test_an_unknown_start_is_one_line(start: str) -> None:
+    with pytest.raises(UserError, match=f"--starts = '{start}'"):
+        start_named(PARAMS, start)
+
+
+def test_a_net_that_diverges_is_wrong_on_everything_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def throw(*_: object) -> None:
+        raise Diverged("the loss is nan", 3, 0.1)
+
+    monkeypatch.setattr("benchmarks.consolidation.start_of", throw)
+    found = one(cell(start="standard_20"))
+    assert (found["wrong"], found["right_from"], found["phase"]) == (11**2, None, "diverged")
+    assert "diverged" in summary([found])[2]
+    again = pickle.loads(pickle.dumps(Diverged("the loss is nan", 3, 0.1)))
+    assert (again.step, str(again)) == (3, str(Diverged("the loss is nan", 3, 0.1)))
 
 
 def test_starts_are_where_they_say() -> None:
@@ -88,11 +120,11 @@ def test_one_net_of_each_kind_from_end_to_end() -> None:
     found = one(cell(start="standard_20"))
     assert found["wrong_before"] > 0
     assert found["live"] <= found["pace"][-1] < 512  # one that is left may be constant
-    assert len(found["pace"]) == PARAMS.phase("catapult")[1].steps
+    assert len(found["pace"]) == PARAMS.phase("standard")[1].steps
     assert 0 < found["share"] <= 1
     assert found["train_accuracy"] > 0.9
     by_size = one(cell(start="standard_20", pressure="magnitude"))
-    assert by_size["live"] <= found["pace"][-1]  # as many by their weights; one of them may be active on no input
+    assert 0 < by_size["live"] <= found["pace"][-1]  # as many by their weights; one of them may be active on no input
     assert by_size["pace"] == []
 
 

@@ -40,7 +40,7 @@ def consolidated(start: Path, params: PipelineParams, out: Path, state: Path) ->
 
 def test_it_begins_where_the_other_was_and_takes_the_rest(tmp_path: Path, start: Path, params: PipelineParams) -> None:
     after, budget = params.phase("standard")
-    assert (after, budget.steps) == (1, 20)  # .2 of six cycles of four steps
+    assert (after, budget.steps) == (1, 20)  # .12 of six cycles of four steps
     run = consolidated(start, params, tmp_path / "run", tmp_path / "state")
     assert run.key == "modular-standard_consolidation-s0" == params.run_key("standard_consolidation")
     first, before = load_snapshot(run.snapshots[0], Net), load_snapshot(start, Net)

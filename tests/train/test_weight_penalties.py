@@ -25,6 +25,7 @@ from pipeline.params import GroupPenaltyParams, NuclearNormParams, RecipeParams,
 from pipeline.tasks import ModularTask
 from train.group_penalty import group_penalty, keep_alive, live_units
 from train.loop import Budget, fit
+from train.noise import noise_generators, noisy_weights
 from train.nuclear_norm import drop_directions, nuclear_norm, polar_factor
 from train.recipes import initialise
 from train.step import Trainer
@@ -183,7 +184,7 @@ def test_the_penalties_are_columns_of_the_history_and_simplify() -> None:
 
 
 def test_a_penalty_is_of_the_weights_without_their_noise() -> None:
-    """So its gradient and its value are the same whatever the noise is."""
+    """So its value is the same whatever the noise is, while the loss is not."""
     net = drawn(KINDS[0])
     pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
     measured = {}
@@ -196,14 +197,76 @@ def test_a_penalty_is_of_the_weights_without_their_noise() -> None:
     assert measured[0.0]["loss"] != measured[5.0]["loss"]
 
 
+def test_the_gradient_of_a_step_is_that_of_the_noisy_loss_and_of_the_penalties_once() -> None:
+    net = drawn(KINDS[0])
+    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    share = 0.3
+    other = copy.deepcopy(net)
+    assert RECIPE.weight_noise is not None
+    assert RECIPE.nuclear_norm is not None
+    assert RECIPE.group_penalty is not None
+    Trainer(net, RECIPE, 0).step(pairs, answers, 0.0, share)
+    weights = dict(other.named_parameters())
+    stacks = {name: weight[None] for name, weight in weights.items()}
+    norms = [
+        torch.linalg.matrix_norm(weights[name], "nuc") for name in ("embed.weight", "pos.weight", "unembed.weight")
+    ]
+    penalty = strength(RECIPE.nuclear_norm.strength, share) * torch.stack(norms).sum()
+    penalty = penalty + strength(RECIPE.group_penalty.strength, share) * group_penalty(stacks, other.hidden_units())[0]
+    penalty.backward()
+    std = strength(RECIPE.weight_noise, share)
+    with noisy_weights([weight.detach()[None] for weight in other.parameters()], std, noise_generators([0])):
+        torch.nn.functional.cross_entropy(other(pairs).double(), answers).backward()
+    for name, weight in net.named_parameters():
+        torch.testing.assert_close(weight.grad, weights[name].grad, atol=1e-5, rtol=1e-4)
+
+
+def test_the_factors_are_those_of_the_weights_as_they_are() -> None:
+    """Where dead units have weights in a penalised matrix they are made anew, and where nothing is dropped as well."""
+    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    shared = Trainer(drawn(QuadraticConfig(7, 7, 7, width=10)), RECIPE, 0)
+    apart = Trainer(drawn(KINDS[0]), RECIPE, 0)
+    for trainer in (shared, apart):
+        trainer.step(pairs, answers, 1.0, 0.3)
+    assert shared.penalties.factors is None
+    assert apart.penalties.factors is not None
+    ended = NuclearNormParams(groups=("readout",), strength=StrengthParams(value=0.1, anneal=0.5), dead=0.02)
+    trainer = Trainer(drawn(KINDS[0]), pressed(nuclear_norm=ended.model_dump()), 0)
+    trainer.step(pairs, answers, 1.0, 0.4)
+    assert trainer.penalties.factors is not None
+    trainer.step(pairs, answers, 1.0, 0.6)
+    assert trainer.penalties.factors is None
+
+
+def test_a_net_that_is_not_finite_stays_so_and_does_not_stop_the_others() -> None:
+    stack = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    stack[0, 1, 1] = torch.inf
+    left_over, _ = drop_directions(stack, 0.02)
+    assert left_over[1] == 4
+    assert not stack[0].isfinite().all()
+    assert stack[1].isfinite().all()
+
+
+def test_noise_on_weights_follows_its_schedule() -> None:
+    rows = fit(build_net(KINDS[0]), TASK, RECIPE, Budget(20, 10, 20), 0, train_fraction=0.9)
+    assert rows[0]["weight_noise"] == 0
+    assert 0 < rows[2]["weight_noise"] < rows[8]["weight_noise"]
+
+
 def test_a_trainer_that_is_loaded_takes_the_step_that_the_other_would() -> None:
     """To the bit, although the decomposition of the weights is one that the step before has made."""
     pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
     trainer = Trainer(drawn(KINDS[0]), RECIPE, 0)
-    for step in range(5):
-        trainer.step(pairs, answers, 1.0, step / 10)
+    for step in range(12):
+        trainer.step(pairs, answers, 1.0, step / 24)
     other = Trainer(copy.deepcopy(trainer.net), RECIPE, 0)
     other.load_state_dict(copy.deepcopy(trainer.state_dict()))
+    kept = trainer.penalties.factors
+    assert kept is not None
+    anew = [polar_factor(trainer.net.get_parameter(n).detach()[None]) for n in ("embed.weight", "pos.weight")]
+    assert not all(
+        torch.equal(one, two) for one, two in zip(anew, kept, strict=False)
+    )  # so it matters that they are kept
     for one in (trainer, other):
         one.step(pairs, answers, 1.0, 0.5)
     for name, weight in trainer.net.named_parameters():
@@ -211,8 +274,6 @@ def test_a_trainer_that_is_loaded_takes_the_step_that_the_other_would() -> None:
 
 
 def test_weight_noise_leaves_dead_weights_at_0() -> None:
-    from train.noise import noise_generators, noisy_weights
-
     stack = torch.ones(1, 3, 4)
     stack[0, 1] = 0
     with noisy_weights([stack], 0.5, noise_generators([0])):
