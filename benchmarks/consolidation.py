@@ -30,7 +30,8 @@ from benchmarks.emulation import EMULATIONS, emulate
 from benchmarks.story import with_task
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, checked, load_params
+from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, load_params
+from pipeline.validation import checked
 
 Cell = dict[str, Any]
 """One net: what it is, and what came of it."""

@@ -26,9 +26,10 @@ from interp.progress_measures import Measures, measure
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.nets import Transformer
-from pipeline.params import PipelineParams, RunConfig, ThresholdParams, checked, load_params
+from pipeline.params import PipelineParams, RunConfig, ThresholdParams, load_params
 from pipeline.progress import Progress
 from pipeline.runs import load_snapshot
+from pipeline.validation import checked
 from train.data import Batches, Data
 from train.loop import Budget, first_net, train_run, train_steps
 from train.step import Trainer

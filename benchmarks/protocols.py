@@ -13,8 +13,9 @@ from typing import cast
 
 from pipeline.errors import UserError
 from pipeline.nets import DeepTransformerConfig, MlpConfig, NetConfig, TransformerConfig, config_from, describe
-from pipeline.params import PipelineParams, RecipeBook, RecipeParams, load_checked
+from pipeline.params import PipelineParams, RecipeBook, RecipeParams
 from pipeline.tasks import ModularTask, Operation
+from pipeline.validation import load_checked
 
 ROOT = Path(__file__).parents[1]
 

@@ -35,8 +35,9 @@ from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.nets import Net, build_net
-from pipeline.params import RecipeBook, RecipeParams, load_checked
+from pipeline.params import RecipeBook, RecipeParams
 from pipeline.progress import Progress
+from pipeline.validation import load_checked
 from train.data import Data
 from train.divergence import refuse_divergence
 from train.environment import prepare

@@ -27,7 +27,8 @@ from pathlib import Path
 from benchmarks.emulation import EMULATIONS, emulate
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.params import PipelineParams, checked, load_params
+from pipeline.params import PipelineParams, load_params
+from pipeline.validation import checked
 
 EXPECTED = {"catapult": ("algorithm", "right"), "standard": ("memorising", "wrong")}
 VERDICTS = {"Proved": "right", "Refuted": "wrong", "Unknown": "open"}

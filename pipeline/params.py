@@ -5,14 +5,13 @@ Rooms take these objects as arguments; only the stage scripts read the file.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
@@ -46,7 +45,7 @@ from pipeline.recipe_params import ScheduleParams as ScheduleParams
 from pipeline.recipe_params import StrengthParams as StrengthParams
 from pipeline.stream_params import StreamingParams as StreamingParams
 from pipeline.tasks import OPERATIONS, SIGNED, ModularTask, Operation, is_prime
-from pipeline.yaml_file import read_yaml
+from pipeline.validation import load_checked
 
 
 class TaskParams(Params):
@@ -343,108 +342,3 @@ CONSOLIDATION = "consolidation"
 def load_params(path: Path = Path("params.yaml")) -> PipelineParams:
     """Read and check params.yaml; a mistake raises UserError naming the key, the value and the mend."""
     return load_checked(path, PipelineParams)
-
-
-P = TypeVar("P", bound=Params)
-
-
-def load_checked(path: Path, kind: type[P]) -> P:
-    """Read a YAML file of `kind`, such as a RecipeBook; mistakes are those of `load_params`."""
-    return checked(read_yaml(path), kind, str(path))
-
-
-def checked(values: Any, kind: type[P], source: str) -> P:
-    """Plain values as a `kind`; a mistake raises UserError, which begins with `source`, where the values are from."""
-    if not isinstance(values, dict):
-        raise UserError(f"{source}: expected a mapping with the keys {', '.join(kind.model_fields)}")
-    try:
-        return kind.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error, kind)}") from None
-    except TypeError as error:  # of json: a date, or a key that is no text
-        raise UserError(f"{source}: {error}; write text and numbers") from None
-
-
-def _explain(error: ValidationError, kind: type[Params]) -> str:
-    """The first of pydantic's complaints as one line: key = value: mend."""
-    first = error.errors(include_url=False)[0]
-    path = _without_tags(first["loc"])
-    key = ".".join(path)
-    value = _short(first["input"])
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(path[:-1], kind)
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        mend = f"did you mean {close[0]}?" if close else f"remove it; known here: {', '.join(known)}"
-        return f"{key} = {value}: no such key; {mend}"
-    if first["type"] == "missing":
-        return f"{key} is missing: add it"
-    message = first["msg"].removeprefix("Value error, ")
-    if isinstance(first["input"], dict) and first["type"] == "value_error":
-        return f"{key}: {message}" if key else message
-    mend = _description(path, kind)
-    return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
-
-
-UNIONS = ("optimizer", "embeddings", "readout", "gradient")
-"""Keys whose value may be one of several kinds; pydantic names the kind after the key."""
-
-
-def _without_tags(location: tuple[int | str, ...]) -> list[str]:
-    """The keys as they stand in the file."""
-    path: list[str] = []
-    tagged = False
-    for part in location:
-        if tagged and path[0] == "recipes":
-            tagged = False
-            continue
-        path.append(str(part))
-        tagged = len(path) == 3 and part in UNIONS
-    return path
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _walk(path: list[str], kind: type[Params]) -> list[Any]:
-    """The JSON schemas that a key path can mean (an optimiser may be either of two)."""
-    schema = kind.model_json_schema()
-    definitions = schema["$defs"]
-
-    def resolve(node: dict[str, Any]) -> list[dict[str, Any]]:
-        if "$ref" in node:
-            resolved = definitions[node["$ref"].rsplit("/", 1)[-1]]
-            return [{**resolved, **{k: v for k, v in node.items() if k == "description"}}]
-        options = node.get("oneOf") or node.get("anyOf")
-        return [found for option in options for found in resolve(option)] if options else [node]
-
-    here = [schema]
-    for part in path:
-        children = []
-        for node in here:
-            if part in node.get("properties", {}):
-                child = node["properties"][part]
-                children += [{"mend": _mend(child, c), **c} for c in resolve(child)]
-            elif isinstance(node.get("additionalProperties"), dict):
-                child = node["additionalProperties"]
-                children += [{"mend": _mend(child, c), **c} for c in resolve(child)]
-            elif part.isdigit() and isinstance(node.get("items"), dict):
-                children += resolve(node["items"])
-            elif part.isdigit() and "prefixItems" in node:
-                children += [{**c, "mend": c.get("description", "")} for c in resolve(node["prefixItems"][int(part)])]
-        here = children
-    return here
-
-
-def _mend(node: dict[str, Any], option: dict[str, Any]) -> str:
-    """What a key's own description says to write, or that of the number that it may be instead of null."""
-    return node.get("description") or (option.get("description", "") if option.get("type") != "object" else "")
-
-
-def _known_keys(path: list[str], kind: type[Params]) -> list[str]:
-    return sorted({key for node in _walk(path, kind) for key in node.get("properties", {})})
-
-
-def _description(path: list[str], kind: type[Params]) -> str:
-    return next((node["mend"] for node in _walk(path, kind) if node.get("mend")), "")

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.fields import MOST
-from pipeline.params import RunConfig, TrainParams, checked, load_params
+from pipeline.params import RunConfig, TrainParams, load_params
+from pipeline.validation import checked
 
 DESCRIPTION = """\
 Train one net by a recipe of params.yaml and write its run directory:

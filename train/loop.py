@@ -18,10 +18,11 @@ from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
 from pipeline.files import RUN_FILES, copy_files, fresh_directory, only_replaces, to_json
 from pipeline.nets import Net, NetConfig, Transformer, TransformerConfig, describe
-from pipeline.params import RecipeParams, RunConfig, StartParams, TaskParams, TrainParams, checked
+from pipeline.params import RecipeParams, RunConfig, StartParams, TaskParams, TrainParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import Task
+from pipeline.validation import checked
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
 from train.environment import prepare

@@ -17,7 +17,8 @@ from benchmarks.outcome import Hold, Outcome, Point, digest_of, first_reaching, 
 from benchmarks.protocols import P1, P2, P3, PROTOCOLS, Protocol, choose
 from pipeline.errors import UserError
 from pipeline.nets import MlpConfig, TransformerConfig
-from pipeline.params import PipelineParams, load_checked, load_params
+from pipeline.params import PipelineParams, load_params
+from pipeline.validation import load_checked
 from train.divergence import Diverged
 from train.schedules import multiplier
 

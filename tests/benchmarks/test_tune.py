@@ -27,7 +27,8 @@ from benchmarks.tune import (
     search,
 )
 from pipeline.errors import UserError
-from pipeline.params import RecipeBook, RecipeParams, load_checked
+from pipeline.params import RecipeBook, RecipeParams
+from pipeline.validation import load_checked
 from train.divergence import Diverged
 
 RECIPES = P1.recipes()
