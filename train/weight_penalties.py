@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pipeline.errors import UserError
 from pipeline.nets import Net
 from pipeline.params import RecipeParams
 from train.group_penalty import group_penalty, keep_alive, live_units
@@ -21,13 +22,21 @@ from train.strength import strength
 
 
 class WeightPenalties:
-    """The penalties of a recipe on nets like `net`. `share` is always the share of the budget that is over."""
+    """The penalties of a recipe on nets like `net`. `share` is always the share of the budget that is over.
+
+    Raises UserError where the groups under the nuclear norm have no matrix.
+    """
 
     def __init__(self, net: Net, recipe: RecipeParams) -> None:
         self.nuclear, self.group = recipe.nuclear_norm, recipe.group_penalty
         names, groups = {weight: name for name, weight in net.named_parameters()}, net.parameter_groups()
         penalised = (weight for group in (self.nuclear.groups if self.nuclear else ()) for weight in groups[group])
         self.matrices = [names[weight] for weight in penalised if weight.ndim == 2]  # a vector has no nuclear norm
+        if self.nuclear is not None and not self.matrices:
+            named = ", ".join(self.nuclear.groups)
+            raise UserError(
+                f"nuclear_norm.groups = {named}: {type(net).__name__} has no matrix there; name another group"
+            )
         self.layers = net.hidden_units() if self.group is not None else []
         of_units = {name for layer in self.layers for name in (*layer.into, *layer.out)}
         self.shared = not of_units.isdisjoint(self.matrices)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
+from pipeline.errors import UserError
 from pipeline.nets import (
     DeepTransformerConfig,
     MlpConfig,
@@ -280,3 +281,11 @@ def test_weight_noise_leaves_dead_weights_at_0() -> None:
         assert not stack[0, 1].any()
         assert (stack[0, 0] != 1).all()
     assert (stack[0, [0, 2]] == 1).all()
+
+
+def test_a_nuclear_norm_of_no_matrix_is_refused() -> None:
+    penalty = RECIPE.nuclear_norm
+    assert penalty is not None
+    recipe = RECIPE.model_copy(update={"nuclear_norm": penalty.model_copy(update={"groups": ("embeddings",)})})
+    with pytest.raises(UserError, match=r"nuclear_norm\.groups = embeddings: Quadratic has no matrix there"):
+        Trainer(drawn(QuadraticConfig(7, 7, 7, width=10)), recipe, 0)
