@@ -117,7 +117,7 @@ def _run(arguments: list[str]) -> int:
             print(f"wrote {out}")
             return 0
         case "chain":
-            found = recheck(options.proof, [*options.net, *options.program])
+            found = recheck(options.proof, [*options.net, *options.program], _progress)
             print("\n".join(found.lines))
             return found.status
         case _:

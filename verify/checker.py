@@ -594,18 +594,30 @@ def read_net(weights, p):
         seen.add(name)
         return weights.table(name, *shape, convert=fixed)
 
-    def linear(name, d_out, d_in, bias, twice=1):
-        rows = [row * twice for row in tensor(f"{name}.weight", d_out, d_in)]
-        return Matrix(rows, tensor(f"{name}.bias", d_out) if bias else None)
+    def alive(name, d_out, d_in, bias):
+        """A unit without weights into it and without a bias is 0 on every input, in float32 too: it is left out."""
+        biases = weights.table(f"{name}.bias", d_out, convert=bool) if bias else [False] * d_out
+        return [
+            any(row) or b
+            for row, b in zip(weights.table(f"{name}.weight", d_out, d_in, convert=bool), biases, strict=True)
+        ]
+
+    def linear(name, d_out, d_in, bias, twice=1, live=None, read=None):
+        """Of the units of it that are `live`, from those of the layer before that it is to `read` (None: all)."""
+        rows = [list(compress(row, read)) if read else row for row in tensor(f"{name}.weight", d_out, d_in)]
+        biases = tensor(f"{name}.bias", d_out) if bias else [0] * d_out
+        chosen = live or [True] * d_out
+        return Matrix([row * twice for row in compress(rows, chosen)], list(compress(biases, chosen)))
 
     if net.kind == "mlp":
         d, side_by_side = size(net.d_embed), net.combine == "concatenate"
         need(side_by_side or net.combine == "sum", "how it combines")
         net.left, net.right = tensor("embed_left.weight", p, d), tensor("embed_right.weight", p, d)
-        d, net.blocks = d * (1 + side_by_side), []
+        d, net.blocks, read = d * (1 + side_by_side), [], None
         for i, width in enumerate(net.widths):
-            block = linear(f"layers.{i}.linear", size(width), d, net.bias, 1 if i or side_by_side else 2)
-            d, net.blocks = width, [*net.blocks, {"w_in": block}]
+            layer = f"layers.{i}.linear", size(width), d, net.bias
+            live, twice = alive(*layer), 1 if i or side_by_side else 2
+            d, net.blocks, read = width, [*net.blocks, {"w_in": linear(*layer, twice, live, read)}], live
     else:
         d, width, hidden = size(net.d_model), size(net.n_heads, 0) * size(net.d_head), size(net.d_mlp, 0)
         need(type(net.softmax_share) in (int, float) and 0 <= net.softmax_share <= 1, "softmax_share")
@@ -615,12 +627,14 @@ def read_net(weights, p):
         for i in range(size(net.n_layers)):
             attn, mlp = (f"blocks.{i}.attn.", f"blocks.{i}.") if deep else ("attn.", "mlp.")
             block = {name: linear(attn + name, width, d, net.attention_bias) for name in "qkv"}
+            live = alive(f"{mlp}w_in", hidden, d, True)
             block |= {
                 "o": linear(f"{attn}o", d, width, net.attention_bias),
-                "w_in": linear(f"{mlp}w_in", hidden, d, True),
+                "w_in": linear(f"{mlp}w_in", hidden, d, True, live=live),
             }
-            net.blocks.append({**block, "w_out": linear(f"{mlp}w_out", d, hidden, True)})
-    net.unembed = Matrix(tensor("unembed.weight", p, d))
+            net.blocks.append({**block, "w_out": linear(f"{mlp}w_out", d, hidden, True, read=live)})
+        read = None
+    net.unembed = linear("unembed", p, d, False, read=read)
     need(
         net.blocks and seen == set(weights.tensors),
         f"no layer, or unknown tensors {sorted(set(weights.tensors) - seen)[:3]}",

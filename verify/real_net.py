@@ -203,8 +203,10 @@ def _decoder(
     for attn, mlp in map(names, range(depth)):
         q, k, v = (read.linear(attn + name, width, d_model, bias) for name in "qkv")
         o = read.linear(attn + "o", d_model, width, bias)
-        w_in = read.linear(mlp + "w_in", d_mlp, d_model, True)
-        blocks.append(Block(q, k, v, o, w_in, read.linear(mlp + "w_out", d_model, d_mlp, True)))
+        w_in, w_out = read.linear(mlp + "w_in", d_mlp, d_model, True), read.linear(mlp + "w_out", d_model, d_mlp, True)
+        live = _alive(w_in)
+        w_out = Linear(w_out.weight[:, live], w_out.bias)
+        blocks.append(Block(q, k, v, o, Linear(w_in.weight[live], w_in.bias[live]), w_out))
     equals, operator = settings["equals"], settings["operator"]
     decoder = Decoder(
         p=p,
@@ -220,6 +222,11 @@ def _decoder(
     return decoder
 
 
+def _alive(layer: Linear) -> NDArray[np.bool_]:
+    """Units that may differ from 0. The others add 0 to every sum, exactly, in float32 and in any order: left out."""
+    return (layer.weight != 0).any(axis=1) | (layer.bias != 0)
+
+
 def _perceptron(read: _Reader, net: dict[str, Any], p: int, about: dict[str, Any]) -> Perceptron:
     for key in ("n_left", "n_right", "n_answers"):
         _choice(read.path, net, key, (p,))
@@ -233,13 +240,18 @@ def _perceptron(read: _Reader, net: dict[str, Any], p: int, about: dict[str, Any
     layers = [read.linear(f"layers.{i}.linear", sizes[i + 1], sizes[i], bias) for i in range(len(widths))]
     if not side_by_side:
         layers[0] = Linear(np.concatenate([layers[0].weight] * 2, axis=1), layers[0].bias)
+    unembed, alive = read.tensor("unembed.weight", p, sizes[-1]), [_alive(layer) for layer in layers]
+    read_by = [np.ones(layers[0].weight.shape[1], dtype=bool), *alive]
     perceptron = Perceptron(
         p=p,
         activation=activation,
         left=read.tensor("embed_left.weight", p, d_embed),
         right=read.tensor("embed_right.weight", p, d_embed),
-        layers=tuple(layers),
-        unembed=read.tensor("unembed.weight", p, sizes[-1]),
+        layers=tuple(
+            Linear(layer.weight[live][:, before], layer.bias[live])
+            for layer, live, before in zip(layers, alive, read_by, strict=False)
+        ),
+        unembed=unembed[:, alive[-1]],
         **about,
     )
     read.finish()

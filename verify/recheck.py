@@ -6,7 +6,7 @@ are made again (`remake`), and a task's reference machine is the task's own. Wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,9 @@ class Rechecked:
     status: int
 
 
-def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
+def recheck(
+    proof: Path | str, given: Sequence[Path] = (), progress: Callable[[str], None] = lambda line: None
+) -> Rechecked:
     """Of a proof's directory, or its certificate.json; `given` are files that it must name, and others are looked for.
 
     Raises UserError where there is no certificate to speak of, or where it does not name a file that is given.
@@ -51,6 +53,7 @@ def recheck(proof: Path | str, given: Sequence[Path] = ()) -> Rechecked:
     missing = sorted(set(hashes) - set(found))
     if not found:
         return _refused(f"none of the files is here that the certificate names: {', '.join(missing)}")
+    progress(checker.plain(f"checking, by the independent checker, every claim about {', '.join(sorted(found))}"))
     try:
         judged = checker.judge(path, list(dict.fromkeys(found.values())))
     except checker.Rejected as error:

@@ -18,7 +18,7 @@ from tests.verify.forward_nets import KINDS, P, exact_logits, perceptron, write
 from verify import checker
 from verify.checker import ONE, UNSURE, UP, Errors, Evaluation, Forward, Matrix, Weights, bounds, exp, gelu
 from verify.exact_net import NO_ANSWER
-from verify.real_net import load_real_net
+from verify.real_net import Decoder, load_real_net
 from verify.rounding import analyse
 
 
@@ -75,6 +75,39 @@ def test_it_agrees_with_the_prover_and_with_balls(kind: str, tmp_path: Path) -> 
         bound = max(Errors(alone, True).leads(top, others))
         assert bound / (ONE << UP) > report.bounds[pair] * 0.9
         assert bound <= rounded
+
+
+@pytest.mark.parametrize("kind", ["transformer", "two layers, gelu", "mlp, summed"])
+def test_units_that_are_0_are_left_out_and_no_others(kind: str, tmp_path: Path) -> None:
+    """A dead unit counts for nothing, not even for rounding; the least weight into it, or a bias, and it counts."""
+    shape, tensors = KINDS[kind](np.random.default_rng(3))
+    into = next(name for name in tensors if name.endswith(("w_in.weight", "layers.0.linear.weight")))
+    bias = into.replace(".weight", ".bias")
+    of_units = {name: x.copy() for name, x in tensors.items()}
+    of_units[into][1:4], of_units[bias][1:4] = 0.0, 0.0
+
+    def judged(name: str) -> tuple[int, list[list[int]], int, bool]:
+        path = write(tmp_path / f"{name}.safetensors", shape, of_units)
+        found, net = evaluation(path.read_bytes()), load_real_net(path)
+        report = analyse(net)
+        assert [[NO_ANSWER if v == UNSURE else v for v in row] for row in found.answers] == report.answers.tolist()
+        live = net.blocks[0].w_in if isinstance(net, Decoder) else net.layers[0]
+        width = len(live.weight)
+        assert found.net.blocks[0]["w_in"].n == width
+        (bound,) = bounds(found.forward, True)
+        return width, found.answers, bound, report.holds
+
+    n = len(tensors[into])
+    width, answers, bound, holds = judged("dead")
+    assert (width, holds) == (n - 3, True)
+    for name, index, value in ((into, (2, 0), 1e-30), (bias, 2, -1e-30)):
+        of_units[name][index] = value
+        more, same, wider, _ = judged("nearly")
+        assert (more, same) == (n - 2, answers)
+        assert wider > bound
+        of_units[name][index] = 0.0
+    of_units[bias][2] = 50.0
+    assert judged("alive")[1] != answers
 
 
 def test_a_hand_built_net_and_one_with_a_lead_that_rounding_eats(tmp_path: Path) -> None:
