@@ -64,7 +64,7 @@ SCHEDULE_KEYS: dict[str, tuple[str, ...]] = {
     "triangular": ("floor", "peak", "rise", "growth", "shift"),
     "catapult": ("floor", "peak", "hot", "growth", "shift"),
 }
-"""What each kind reads beside `warmup_steps`, `consolidation` (which reads `floor`) and `horizon`; not the others."""
+"""What each kind reads beside `warmup_steps`, `cooldown` (which reads `floor`) and `horizon`; not the others."""
 
 
 class ScheduleParams(Params):
@@ -72,9 +72,9 @@ class ScheduleParams(Params):
 
     `peak` is where a cycle starts or culminates, in units of the recipe's rate, so above 1 it exceeds the rate that
     `constant` would hold. Cycle i is train.cycle_steps * growth^i steps long, and the first begins at its share
-    `shift`; snapshots and the column `cycle` count train.cycle_steps alone. The last `consolidation` share of the
-    budget falls to `floor`; the budget is `horizon` steps, or all of the training where that is null. All kinds rise
-    linearly over the first `warmup_steps`.
+    `shift`; snapshots and the column `cycle` count train.cycle_steps alone. Over the last share `cooldown` of the
+    budget all falls to `floor`; the budget is `horizon` steps, or all of the training where that is null. All kinds
+    rise linearly over the first `warmup_steps`.
     """
 
     kind: Literal["constant", "cosine", "one_cycle", "cyclic", "triangular", "catapult"] = Field(
@@ -87,7 +87,7 @@ class ScheduleParams(Params):
     hot: Share = 0.2
     growth: PositiveInt = 1
     shift: Momentum = 0.0
-    consolidation: Momentum = 0.0
+    cooldown: Momentum = 0.0
     horizon: PositiveInt | None = None
 
 

@@ -15,7 +15,7 @@ def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) 
     constant    1
     cosine      floor + (1 - floor) fall(u): half a cosine over the budget (Loshchilov and Hutter 2017, eq. 5)
     one_cycle   up from floor to peak over `rise` of the budget, then down to floor, both straight (Smith and Topin
-                2017); `consolidation` is their annihilation
+                2017)
     cyclic      floor + (peak - floor) fall(t): warm restarts (SGDR, Loshchilov and Hutter 2017, eq. 5)
     triangular  up from floor to peak over `rise` of the cycle, then down, both straight (Smith 2017, section 3.1)
     catapult    peak for the first `hot` of the cycle, then floor + (1 - floor) fall over the rest: a peak above 1
@@ -23,17 +23,16 @@ def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) 
                 the rest is for settling where it lands
 
     Cycle i, from 0, is cycle_steps * growth^i long; at step 0 the share `shift` of the first is over. A linear
-    warm-up multiplies all. The last `consolidation` of the budget falls from where it begins (at most 1) to floor
-    along half a cosine; what came before counts as the whole budget for cosine and one_cycle. Past the budget, what
-    falls once stays at floor and cycles go on, unless a consolidation has ended them.
+    warm-up multiplies all. Over the last `cooldown` of the budget what is above floor shrinks to 0 along half a cosine
+    (of a constant rate, the cool-down of Haegele et al. 2024; cycles go on and become lower, as in Smith 2017,
+    section 3.1); what came before counts as the whole budget for cosine and one_cycle. Past the budget, what falls once
+    stays at floor and cycles go on, unless a cool-down has ended them.
     """
     steps = params.horizon or steps
-    begin = steps - round(params.consolidation * steps)
-    if step < begin or begin == steps:
-        value = _base(params, step, cycle_steps, begin)
-    else:
-        start = min(1.0, _base(params, begin, cycle_steps, begin))
-        value = params.floor + (start - params.floor) * _fall((step - begin) / (steps - begin))
+    begin = steps - round(params.cooldown * steps)
+    value = _base(params, step, cycle_steps, begin)
+    if begin < steps and step >= begin:
+        value = params.floor + (value - params.floor) * _fall((step - begin) / (steps - begin))
     warmup = min(1.0, (step + 1) / params.warmup_steps) if params.warmup_steps else 1.0
     return warmup * value
 
@@ -48,7 +47,7 @@ def cycle_share(step: int, cycle_steps: int, growth: int) -> float:
 
 
 def _base(params: ScheduleParams, step: int, cycle_steps: int, steps: int) -> float:
-    """Without warm-up and consolidation."""
+    """Without warm-up and cool-down."""
     floor, peak = params.floor, params.peak
     t = cycle_share(step + round(params.shift * cycle_steps), cycle_steps, params.growth)
     match params.kind:

@@ -51,7 +51,7 @@ def contents(run: Path) -> dict[str, bytes]:
 NOISY = {
     **{"weight_noise": {"value": 0.1, "rise": 0.5}, "activation_noise": 0.1, "dropout": 0.1},
     "gradient": {"kind": "grokfast"},
-    "schedule": {"kind": "catapult", "peak": 2.0, "growth": 2, "consolidation": 0.3},
+    "schedule": {"kind": "catapult", "peak": 2.0, "growth": 2, "cooldown": 0.3},
 }
 """All that draws random numbers or remembers something, at once."""
 

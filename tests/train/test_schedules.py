@@ -67,24 +67,31 @@ def test_catapult_is_hot_first_and_then_settles_from_the_recipes_rate() -> None:
     assert max(found[2:10]) == 1.0
 
 
-def test_consolidation_is_one_last_fall_to_the_floor() -> None:
-    """Of 40 steps the last 20: a cycle of its own for `cyclic`, continuous for `constant`, never above 1."""
-    cyclic = values(ScheduleParams(kind="cyclic", floor=0.1, consolidation=0.5))
-    assert cyclic[20] == 1.0
+def test_a_cooldown_takes_what_is_above_the_floor_to_0() -> None:
+    """Of 40 steps the last 20, in which cycles of 10 go on; 1 of them is 1/20 of a half cosine."""
+    cyclic = values(ScheduleParams(kind="cyclic", floor=0.1, cooldown=0.5))
+    plain = values(ScheduleParams(kind="cyclic", floor=0.1))
+    assert cyclic[:21] == plain[:21]
     assert cyclic[30] == pytest.approx(0.55)
-    constant = values(ScheduleParams(kind="constant", consolidation=0.25))
+    shares = [(1 + math.cos(math.pi * i / 20)) / 2 for i in range(20)]
+    assert cyclic[20:] == pytest.approx([0.1 + (value - 0.1) * s for value, s in zip(plain[20:], shares, strict=True)])
+    constant = values(ScheduleParams(kind="constant", cooldown=0.25))
     assert constant[:31] == [1.0] * 31
     assert constant[35] == pytest.approx(0.5)
-    assert values(ScheduleParams(kind="catapult", peak=4.0, consolidation=0.5))[20] == 1.0
-    early = values(ScheduleParams(kind="cosine", floor=0.1, consolidation=0.5))
+    early = values(ScheduleParams(kind="cosine", floor=0.1, cooldown=0.5))
     assert early[10] == pytest.approx(0.55)
     assert early[20:] == pytest.approx([0.1] * 20)
+
+
+def test_after_a_cooldown_the_rate_stays_at_the_floor() -> None:
+    ended = values(ScheduleParams(kind="cyclic", floor=0.1, cooldown=0.5, horizon=20), steps=40)
+    assert ended[20:] == pytest.approx([0.1] * 20)
 
 
 @pytest.mark.parametrize("kind", SCHEDULE_KEYS)
 def test_every_schedule_stays_between_floor_and_peak(kind: str) -> None:
     schedule = ScheduleParams.model_validate(
-        {"kind": kind, "floor": 0.05, "peak": 2.5, "growth": 2, "consolidation": 0.2, "rise": 0.3}
+        {"kind": kind, "floor": 0.05, "peak": 2.5, "growth": 2, "cooldown": 0.2, "rise": 0.3}
     )
     assert all(0.05 <= value <= 2.5 for value in values(schedule, cycle_steps=7, steps=97))
 
