@@ -127,7 +127,7 @@ class ConsolidationParams(Params):
     a run with it and one without take the same steps.
     """
 
-    after: dict[str, Share] = Field(min_length=1, description="give shares by recipe, such as {catapult: 0.06}")
+    after: dict[str, Share] = Field(min_length=1, description="give shares by recipe, such as {catapult: 0.12}")
     snapshots: SnapshotParams = SnapshotParams(dense=0, every=5)
 
 

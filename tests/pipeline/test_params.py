@@ -53,14 +53,14 @@ MISTAKES = [
     ("  standard:", "  range:", "recipe name 'range'", "choose another"),
     ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the", "choose"),
     ("operation: addition", "operation: sum", 'task.operation = "sum"', "choose one of addition"),
-    ("catapult: 0.06", "catapult: 1.5", "consolidation.after.catapult = 1.5", "strictly between 0 and 1"),
-    ("{standard: 0.12, catapult: 0.06}", "0.06", "consolidation.after = 0.06", "shares by recipe"),
-    ("{standard: 0.12, catapult: 0.06}", "{}", "consolidation.after = {}", "shares by recipe"),
+    ("catapult: 0.12", "catapult: 1.5", "consolidation.after.catapult = 1.5", "strictly between 0 and 1"),
+    ("{standard: 0.12, catapult: 0.12}", "0.06", "consolidation.after = 0.06", "shares by recipe"),
+    ("{standard: 0.12, catapult: 0.12}", "{}", "consolidation.after = {}", "shares by recipe"),
     ("norm_penalty: null", "weight_noise: 0.25", "recipes.standard.weight_noise = 0.25", "give such as {value: 0.3"),
-    ("catapult: 0.06", "catapolt: 0.06", "consolidation.after = 'catapolt'", "take it out"),
+    ("catapult: 0.12", "catapolt: 0.12", "consolidation.after = 'catapolt'", "take it out"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
     ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
-    ("rise: 0.2, anneal: 0.5", "rise: 0.9, anneal: 0.5", "so that it never holds", "lower one"),
+    ("rise: 0.1, anneal: 0.6", "rise: 0.9, anneal: 0.6", "so that it never holds", "lower one"),
     ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
     ("steps: 500", "steps: 505", "steps = 505 is not a whole number of cycles", "cycle_steps = 10"),
     ("device: cpu", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
@@ -226,10 +226,12 @@ def test_unknown_recipe_and_missing_file() -> None:
 
 def test_the_consolidation_has_the_rest_of_the_budget_in_whole_cycles(tmp_path: Path) -> None:
     params = load_params(PARAMS)
-    for recipe, cycle in (("catapult", 3), ("standard", 6)):
-        after, budget = params.phase(recipe)
-        assert (after, budget.steps, budget.cycle_steps) == (cycle, 500 - 10 * cycle, 10)
     values = params.model_dump(mode="json")
+    values["train"]["steps"], values["consolidation"]["after"] = 500, {"standard": 0.12, "catapult": 0.06}
+    apart = PipelineParams.model_validate_json(json.dumps(values))
+    for recipe, cycle in (("catapult", 3), ("standard", 6)):
+        after, budget = apart.phase(recipe)
+        assert (after, budget.steps, budget.cycle_steps) == (cycle, 500 - 10 * cycle, 10)
 
     def phase(steps: int, share: float) -> tuple[int, int]:
         values["train"]["steps"], values["consolidation"]["after"] = steps, {"standard": share}
