@@ -120,6 +120,7 @@ def race_all(
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.grokking", description=__doc__)
     parser.add_argument("--protocol", choices=PROTOCOLS, help="which race")
+    parser.add_argument("--file", type=Path, help="a file of recipes (default: the protocol's own)")
     parser.add_argument("--recipes", default="all", help="all, or names separated by commas (default: all)")
     parser.add_argument("--seeds", type=int, default=8, help="how many seeds, from --first (default: 8)")
     parser.add_argument("--first", type=int, default=0, help="first seed; tuning uses 10000 and above (default: 0)")
@@ -143,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds < 1 or options.first < 0:
         raise UserError(f"--seeds = {options.seeds}, --first = {options.first}: give 1 or more, and 0 or more")
     protocol = PROTOCOLS[options.protocol].changed(options.fraction, options.steps, options.p, options.operation)
+    protocol = replace(protocol, recipes_file=options.file or protocol.recipes_file)
     seeds = range(options.first, options.first + options.seeds)
     outcomes = race_all(protocol, choose(protocol.recipes(), options.recipes), seeds, options.hold, options.out)
     print(f"{tables(outcomes)}\n\npublished, not run here:")

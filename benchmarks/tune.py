@@ -2,7 +2,7 @@
 
 Trial 0 is the recipe as its file has it. Trial t > 0 multiplies all its learning rates by one factor, all its weight
 decays by another, and each strength of its method that it has (Grokfast's lamb, the norm of its constraints, the
-strength of the norm penalty, an output temperature other than 1) by one more; each factor is exp(.7 z), z a standard
+strengths of its penalties, an output temperature other than 1) by one more; each factor is exp(.7 z), z a standard
 normal number that depends on t and the kind of value alone, so every recipe is tried with the same factors.
 
 The score is the median over the tuning seeds of the steps to 100% test accuracy, ties broken by the median steps to
@@ -39,7 +39,7 @@ FIRST_SEED = 10000
 """Tables of the race use seeds below."""
 
 SIGMA = 0.7
-KINDS = ("rates", "decays", "lamb", "max_norm", "penalty", "temperature")
+KINDS = ("rates", "decays", "lamb", "max_norm", "penalty", "temperature", "nuclear_norm", "group_penalty")
 
 Score = tuple[float, float, float]
 """Median steps to 100% and to 95%, and the number of seeds that do not reach 95%: less is better."""
@@ -84,6 +84,8 @@ def perturbed(recipe: RecipeParams, trial: int) -> RecipeParams:
     for constraint in values["constraints"]:
         scale(constraint, "max_norm", "max_norm")
     scale(values["norm_penalty"], "strength", "penalty")
+    for name in ("nuclear_norm", "group_penalty"):
+        scale((values[name] or {}).get("strength"), "value", name)
     if values["temperature"] != 1:
         scale(values, "temperature", "temperature")
     return RecipeParams.model_validate_json(json.dumps(values))
@@ -187,6 +189,7 @@ def write(path: Path, name: str, recipe: RecipeParams) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.tune", description=__doc__)
     parser.add_argument("--protocol", required=True, choices=PROTOCOLS, help="which race")
+    parser.add_argument("--file", type=Path, help="a file of recipes (default: the protocol's own)")
     parser.add_argument("--recipe", required=True, help="one recipe of it, several separated by commas, or all")
     parser.add_argument("--trials", type=int, default=16, help="trials a recipe, the first unperturbed (default: 16)")
     parser.add_argument("--seeds", type=int, default=3, help=f"tuning seeds, from {FIRST_SEED} (default: 3)")
@@ -201,7 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(options, option) is not None and getattr(options, option) < 1:
             raise UserError(f"--{option} = {getattr(options, option)}: give a whole number, 1 or more")
     protocol = PROTOCOLS[options.protocol].changed(steps=options.steps)
-    protocol = replace(protocol, evaluate_every=options.every or protocol.evaluate_every)
+    file = options.file or protocol.recipes_file
+    protocol = replace(protocol, evaluate_every=options.every or protocol.evaluate_every, recipes_file=file)
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
     options.best.mkdir(parents=True, exist_ok=True)
     for name, recipe in choose(protocol.recipes(), options.recipe).items():

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import tune
 from benchmarks.lines import read
 from benchmarks.outcome import Point
-from benchmarks.protocols import P1, PROTOCOLS, Protocol
+from benchmarks.protocols import P1, P2, PROTOCOLS, ROOT, Protocol
 from benchmarks.tune import (
     FIRST_SEED,
     KINDS,
@@ -39,6 +39,24 @@ def changed(name: str, trial: int) -> dict[str, float]:
     """What a trial multiplies a recipe's values by."""
     before, after = (flat(r.model_dump(mode="json")) for r in (RECIPES[name], perturbed(RECIPES[name], trial)))
     return {key: after[key] / before[key] for key in after if after[key] != before[key]}
+
+
+@pytest.mark.parametrize("protocol", [P1, P2], ids=["P1", "P2"])
+def test_a_recipe_with_pressures_is_the_fastest_but_for_them_and_their_strengths_are_tuned(protocol: Protocol) -> None:
+    fastest, by = protocol.recipes()["muon_radial"], factors(3)
+    pressed = load_checked(ROOT / f"benchmarks/recipes/pressed_{protocol.name}.yaml", RecipeBook).recipes
+    for recipe in pressed.values():
+        assert recipe.nuclear_norm is not None
+        assert recipe.group_penalty is not None
+        assert recipe.model_copy(update={"nuclear_norm": None, "group_penalty": None}) == fastest
+        trial = perturbed(recipe, 3)
+        assert trial.nuclear_norm is not None
+        assert trial.group_penalty is not None
+        for name, one, other in (
+            ("nuclear_norm", recipe.nuclear_norm, trial.nuclear_norm),
+            ("group_penalty", recipe.group_penalty, trial.group_penalty),
+        ):
+            assert other.strength.value == pytest.approx(one.strength.value * by[name], rel=0.01)
 
 
 def test_trial_0_is_the_recipe_itself() -> None:
