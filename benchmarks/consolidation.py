@@ -12,6 +12,7 @@ of the edges that its circuit needs. A net that diverges counts as wrong on ever
                   nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties),
                   magnitude (neurons go by it, as many and as soon as they did in the phase from the same start)
     --summary     print the table of what --table holds, and train nothing
+    --picture     with --summary: draw it into this SVG file as well
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from benchmarks.consolidation_picture import picture
 from benchmarks.emulation import EMULATIONS, emulate
 from benchmarks.story import with_task
-from pipeline.command_line import Parser
+from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
+from pipeline.files import write_atomically
 from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, load_params
 from pipeline.validation import checked
 
@@ -312,6 +315,7 @@ def main() -> int:
     parser.add_argument("--kernels", default="same", choices=EMULATIONS, help="see benchmarks/emulation.py")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default: 2)")
     parser.add_argument("--table", type=Path, help="JSON lines to add to")
+    parser.add_argument("--picture", type=output_file, help="with --summary: an SVG file to draw the table into")
     parser.add_argument("--summary", action="store_true", help="print the table of --table and train nothing")
     options = parser.parse_args()
     if min(options.seeds, options.jobs) < 1:
@@ -319,8 +323,15 @@ def main() -> int:
     if options.summary:
         if options.table is None:
             raise UserError("--summary: give the --table to sum up")
-        print("\n".join(summary(read(options.table))))
+        cells = read(options.table)
+        if not cells:
+            raise UserError(f"--table = {options.table}: it holds no net; run the experiment with it first")
+        print("\n".join(summary(cells)))
+        if options.picture is not None:
+            write_atomically(options.picture, picture(cells))
         return 0
+    if options.picture is not None:
+        raise UserError("--picture: it is drawn with --summary alone; give that too")
     found: list[Cell] = []
     for cell in run(options):
         found.append(cell)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,6 +13,7 @@ from benchmarks.consolidation import (
     EVERY,
     HEADER,
     Cell,
+    main,
     one,
     outcome,
     params_of,
@@ -138,3 +141,29 @@ def test_the_table_has_a_row_a_cell_with_least_median_and_greatest() -> None:
     assert {line.count("|") for line in lines} == {HEADER.count("|")}
     assert "| 0 / 0 / 4 | 2 | 20 / 21 / 22 |" in lines[2]
     assert "3 clock | 3 | 0.040 | 50 to 50 (2) |" in lines[2]
+
+
+def test_the_picture_has_a_dot_a_net_and_panel_and_a_row_a_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets = [
+        cell(seed=seed, start=start)
+        | {"wrong": bad, "wrong_before": 90, "live": 9, "algorithm": "clock", "share": 0.1}
+        | {"frequencies": 3, "phase": "algorithm", "right_from": None}
+        for seed, start, bad in ((0, "standard", 0), (1, "standard", 7), (0, "catapult", 0))
+    ]
+    table, out = tmp_path / "table.jsonl", tmp_path / "picture.svg"
+    table.write_text("".join(json.dumps(net) + "\n" for net in nets))
+    monkeypatch.setattr("sys.argv", ["x", "--summary", "--table", str(table), "--picture", str(out)])
+    assert main() == 0
+    drawn = ElementTree.fromstring(out.read_text())
+    dots = [mark for mark in drawn.iter() if mark.tag.endswith("circle")]
+    assert sum(dot.get("class") == "constant" for dot in dots) == 4  # two nets, two panels
+    assert len(dots) == 6
+    assert {"11: catapult, phase", "11: standard, phase"} <= {mark.text for mark in drawn.iter()}
+    table.write_text("")
+    with pytest.raises(UserError, match="it holds no net"):
+        main()
+    monkeypatch.setattr("sys.argv", ["x", "--picture", str(out)])
+    with pytest.raises(UserError, match="--picture: it is drawn with --summary alone"):
+        main()
