@@ -38,7 +38,9 @@ from pipeline.validation import checked
 
 Cell = dict[str, Any]
 """One net: what it is, and what came of it."""
-IDENTITY = ("p", "operation", "fraction", "start", "pressure", "seed", "kernels")
+IDENTITY = ("net", "p", "operation", "fraction", "start", "pressure", "seed", "kernels")
+NETS = ("transformer", "mlp")
+"""The net of params.yaml, or a perceptron of one hidden layer, as wide as that net's, on embeddings as wide."""
 EVERY = 10
 """Steps after which the wrong inputs are counted."""
 FITTED = {"random_labels": 300, "all_pairs": 150}
@@ -89,7 +91,7 @@ def one(cell: Cell) -> Cell:
     train = torch.from_numpy(task.split(params.task.train_fraction, cell["seed"])[0])
     stop = cell["pressure"] == "stop"
     try:
-        net, counts = start_of(params, cell["start"], EVERY if stop else 0)
+        net, counts = start_of(params, cell["start"], EVERY if stop else 0, cell["net"])
         found = {"wrong_before": counts[-1]}
         found |= outcome(counts) if stop else consolidated(params, cell, net)
     except Diverged:
@@ -130,20 +132,27 @@ def params_of(cell: Cell) -> PipelineParams:
     return checked(values, PipelineParams, "--fraction")
 
 
-def start_of(params: PipelineParams, start: str, looked_at: int = 0) -> tuple[Any, list[int]]:
+def start_of(
+    params: PipelineParams, start: str, looked_at: int = 0, kind: str = "transformer"
+) -> tuple[Any, list[int]]:
     """The net at the start, and how many inputs it had wrong, every `looked_at` steps if not 0, and in the end."""
     import torch
 
     from benchmarks.phases import random_labels
+    from pipeline.nets import MlpConfig, build_net
     from pipeline.params import AdamWParams
     from train.data import Batches, Data
     from train.loop import Budget, first_net, train_steps
+    from train.recipes import initialise
     from train.step import Trainer
 
     name, steps = start_named(params, start)
     config = params.run_config(name if name in params.recipes else "standard")
     task, seed = config.task.task(), config.train.seed
     net = first_net(config)
+    if kind == "mlp":
+        net = build_net(MlpConfig(task.p, task.p, task.p, d_embed=params.net.d_model, widths=(params.net.d_mlp,)))
+        initialise(net, config.recipe.init, torch.Generator().manual_seed(seed))
     data = Data.of(task, config.task.train_fraction, seed, "cpu")
     recipe, counts = config.recipe, [wrong(net, task)] if looked_at else []
     if name in FITTED:
@@ -239,7 +248,8 @@ def key(cell: Cell) -> tuple[Any, ...]:
 
 
 def read(table: Path) -> list[Cell]:
-    return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
+    lines = table.read_text().splitlines() if table.exists() else []
+    return [{"net": "transformer"} | json.loads(line) for line in lines]
 
 
 def run(options: Namespace) -> Iterator[Cell]:
@@ -255,7 +265,7 @@ def run(options: Namespace) -> Iterator[Cell]:
             "pressure": pressure,
             "seed": seed,
         }
-        | {"kernels": options.kernels}
+        | {"net": options.net, "kernels": options.kernels}
         for p in options.p
         for fraction in options.fraction
         for seed in range(options.first, options.first + options.seeds)
@@ -283,8 +293,9 @@ def summary(cells: Sequence[Cell]) -> list[str]:
     for cell in cells:
         groups.setdefault(tuple(cell[name] for name in IDENTITY if name != "seed"), []).append(cell)
     lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
-    for (p, operation, fraction, start, pressure, kernels), own in sorted(groups.items(), key=str):
-        where = f"{p}{'' if operation == 'addition' else ' ' + operation}{'' if kernels == 'same' else ' ' + kernels}"
+    for (net, p, operation, fraction, start, pressure, kernels), own in sorted(groups.items(), key=str):
+        usual = {"transformer": "", "addition": "", "same": ""}
+        where = " ".join(word for word in (str(p), *(usual.get(x, x) for x in (net, operation, kernels))) if word)
         right = [cell["right_from"] for cell in own if cell["right_from"] is not None]
         named = [cell["algorithm"] for cell in own]
         names = ", ".join(f"{named.count(name)} {name}" for name in sorted(set(named)))
@@ -307,6 +318,7 @@ def main() -> int:
     parser = Parser(prog="python -m benchmarks.consolidation", description=__doc__)
     parser.add_argument("--p", type=int, nargs="+", default=[113], help="moduli, primes (default: 113)")
     parser.add_argument("--fraction", type=float, nargs="+", default=[0.3], help="shares shown (default: .3)")
+    parser.add_argument("--net", default="transformer", choices=NETS, help="default: transformer")
     parser.add_argument("--operation", default="addition", choices=("addition", "subtraction"))
     parser.add_argument("--starts", nargs="+", default=["standard", "catapult"], metavar="START")
     parser.add_argument("--pressures", nargs="+", default=["phase"], metavar="PRESSURE")

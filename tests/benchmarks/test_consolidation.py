@@ -24,6 +24,7 @@ from benchmarks.consolidation import (
     wrong,
 )
 from pipeline.errors import UserError
+from pipeline.nets import Mlp
 from pipeline.params import load_params
 from train.divergence import Diverged
 
@@ -33,7 +34,7 @@ PHASE = PARAMS.recipes["consolidation"]
 
 def cell(**values: object) -> Cell:
     given = {"p": 11, "operation": "addition", "fraction": 0.5, "start": "untrained", "pressure": "phase", "seed": 0}
-    return given | {"kernels": "same"} | values
+    return given | {"net": "transformer", "kernels": "same"} | values
 
 
 def test_every_pressure_is_the_phase_with_others_off() -> None:
@@ -105,6 +106,15 @@ def test_starts_are_where_they_say() -> None:
     _, counts = start_of(params, "standard_40", looked_at=20)
     assert len(counts) == 3  # at first, after 20 and after 40
     assert 0 < counts[-1] < before
+
+
+def test_a_perceptron_goes_through_the_phase_as_well() -> None:
+    net, (before,) = start_of(params_of(cell()), "untrained", kind="mlp")
+    assert isinstance(net, Mlp)
+    assert before > 90
+    found = one(cell(net="mlp", start="standard_20"))
+    assert 0 < found["live"] < 512
+    assert "| 11 mlp |" in summary([found])[2]
 
 
 def test_a_net_is_right_from_where_no_later_count_finds_anything_wrong() -> None:
