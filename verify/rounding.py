@@ -16,7 +16,7 @@ every W_O and W_out that wrote into the stream: what cancels in exact arithmetic
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -46,6 +46,9 @@ from verify.running_error import (
     times,
     write,
 )
+
+OVERFLOW = 2.0**126
+"""Two numbers below it have a sum in float32's range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +143,15 @@ def _beyond(net: RealNet) -> str:
         [linear for block in net.blocks for linear in vars(block).values()] if isinstance(net, Decoder) else net.layers
     )
     stored = [net.unembed, *(m for linear in layers for m in vars(linear).values())]
-    largest = max(float(np.max(np.abs(m), initial=0.0)) for m in stored)
-    return "" if largest < LARGEST else f"a weight of {largest:.3g}, beyond 2^30"
+    largest = _largest(stored)
+    if largest >= LARGEST:
+        return f"a weight of {largest:.3g}, beyond 2^30"
+    embedded = _largest((net.embed, net.pos) if isinstance(net, Decoder) else (net.left, net.right))
+    return "" if embedded < OVERFLOW else f"an embedding of {embedded:.3g}, so that a sum of two may be beyond float32"
+
+
+def _largest(tensors: Iterable[Reals]) -> float:
+    return max(float(np.max(np.abs(tensor), initial=0.0)) for tensor in tensors)
 
 
 def _right(task: ModularTask) -> NDArray[np.int64]:

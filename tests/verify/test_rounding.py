@@ -138,6 +138,17 @@ def test_weights_beyond_the_limit_leave_everything_open(name: str, tmp_path: Pat
     assert np.isinf(report.bounds).all()
 
 
+def test_an_embedding_beyond_the_limit_that_no_weight_reads_leaves_everything_open(tmp_path: Path) -> None:
+    """left + right overflows in float32, and infinity times 0 is no number, although exact arithmetic sees nothing."""
+    shape, tensors = perceptron(np.random.default_rng(2))
+    tensors["layers.0.linear.weight"][:, 0] = 0
+    for side in ("left", "right"):
+        tensors[f"embed_{side}.weight"][:, 0] = 3e38
+    report = analyse(load_real_net(write(tmp_path / "net.safetensors", shape, tensors)))
+    assert not report.holds
+    assert np.isinf(report.bounds).all()
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_no_bound_is_asked_of_a_softmax_whose_share_is_0(layers: int, tmp_path: Path) -> None:
     """However sharp it would be: weights are 1, and the answers those of balls."""
