@@ -76,6 +76,8 @@ def recipe_of(params: PipelineParams, pressure: str) -> RecipeParams:
 
 def one(cell: Cell) -> Cell:
     """Train, consolidate and look; in a process of its own."""
+    import copy
+
     import torch
 
     from interp.algorithms import name_algorithm
@@ -92,7 +94,7 @@ def one(cell: Cell) -> Cell:
     stop = cell["pressure"] == "stop"
     try:
         net, counts = start_of(params, cell["start"], EVERY if stop else 0, cell["net"])
-        found = {"wrong_before": counts[-1]}
+        found, before = {"wrong_before": counts[-1]}, copy.deepcopy(net)
         found |= outcome(counts) if stop else consolidated(params, cell, net)
     except Diverged:
         return cell | diverged(params.task.p)
@@ -114,14 +116,33 @@ def one(cell: Cell) -> Cell:
             "edges": sum(kept),
             "share": sum(kept) / len(kept),
             "faithfulness": circuit.graph["circuit"]["faithfulness"],
+            "kept": None if stop else kept_of(before, net, task),
         }
     )
 
 
+def kept_of(before: Any, after: Any, task: Any) -> list[float]:
+    """Similarity of the circuits (interp.similarity), by integrated gradients to neurons, and its null control."""
+    from interp.attribution import METHODS, contrast
+    from interp.similarity import similarity, similarity_floor
+
+    given = contrast(task, 128)
+    one, other = (METHODS["integrated_gradients"](net, *given, neurons=True) for net in (before, after))
+    return [similarity(one.edges, other.edges), similarity_floor(one.graph, one.edges, other.edges)]
+
+
 def diverged(p: int) -> Cell:
     """The outcome of a net that has no finite weights: wrong on everything, and nothing in it is small."""
-    named = {"phase": "diverged", "algorithm": "diverged", "right_from": None}
-    numbers = {"live": 512, "frequencies": p // 2, "scrubbed": 0.0, "circle_scrubbed": 0.0, "edges": 0, "share": 1.0}
+    named = {"phase": "diverged", "algorithm": "diverged", "right_from": None, "kept": None}
+    numbers = {
+        "live": 512,
+        "frequencies": p // 2,
+        "scrubbed": 0.0,
+        "circle_scrubbed": 0.0,
+        "edges": 0,
+        "share": 1.0,
+        "kept": None,
+    }
     return {"wrong_before": p * p, "wrong": p * p, "faithfulness": 0.0, **named, **numbers}
 
 
@@ -283,7 +304,7 @@ def run(options: Namespace) -> Iterator[Cell]:
 
 HEADER = (
     "| p | share shown | start | pressure | n | wrong before | wrong after | 0 wrong | live neurons | frequencies "
-    "| algorithm named | phase `algorithm` | edges, share | right from step |"
+    "| algorithm named | phase `algorithm` | edges, share | right from step | circuit kept (null) |"
 )
 
 
@@ -303,9 +324,16 @@ def summary(cells: Sequence[Cell]) -> list[str]:
             f"| {where} | {fraction} | {start} | {pressure} | {len(own)} | {span(own, 'wrong_before')} "
             f"| {span(own, 'wrong')} | {sum(cell['wrong'] == 0 for cell in own)} | {span(own, 'live')} "
             f"| {span(own, 'frequencies')} | {names} | {sum(cell['phase'] == 'algorithm' for cell in own)} "
-            f"| {span(own, 'share', 3)} | {'never' if not right else f'{min(right)} to {max(right)} ({len(right)})'} |"
+            f"| {span(own, 'share', 3)} | {'never' if not right else f'{min(right)} to {max(right)} ({len(right)})'} "
+            f"| {likeness(own)} |"
         )
     return lines
+
+
+def likeness(cells: Sequence[Cell]) -> str:
+    """The median similarity of the circuit in the end to that at the start, and the median null control."""
+    known = [cell["kept"] for cell in cells if cell.get("kept")]
+    return " ".join(f"{statistics.median(kind):.2f}" for kind in zip(*known, strict=True)) if known else ""
 
 
 def span(cells: Sequence[Cell], name: str, digits: int = 0) -> str:

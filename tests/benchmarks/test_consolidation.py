@@ -13,6 +13,7 @@ from benchmarks.consolidation import (
     EVERY,
     HEADER,
     Cell,
+    kept_of,
     main,
     one,
     outcome,
@@ -108,6 +109,14 @@ def test_starts_are_where_they_say() -> None:
     assert 0 < counts[-1] < before
 
 
+def test_a_net_has_its_own_circuit_and_not_that_of_a_renamed_one() -> None:
+    task = params_of(cell()).task.task()
+    net, _ = start_of(params_of(cell()), "all_pairs")
+    alike, floor = kept_of(net, net, task)
+    assert alike == pytest.approx(1)
+    assert floor < 0.9
+
+
 def test_a_perceptron_goes_through_the_phase_as_well() -> None:
     net, (before,) = start_of(params_of(cell()), "untrained", kind="mlp")
     assert isinstance(net, Mlp)
@@ -127,6 +136,7 @@ def test_a_net_without_a_phase_is_looked_at_as_it_is() -> None:
     found = one(cell(start="standard_20", pressure="stop"))
     assert found["wrong"] == found["wrong_before"] > 0
     assert found["live"] > 256  # all that are active on some input
+    assert found["kept"] is None
 
 
 def test_one_net_of_each_kind_from_end_to_end() -> None:
@@ -135,6 +145,7 @@ def test_one_net_of_each_kind_from_end_to_end() -> None:
     assert found["live"] <= found["pace"][-1] < 512  # one that is left may be constant
     assert len(found["pace"]) == PARAMS.phase("standard")[1].steps
     assert 0 < found["share"] <= 1
+    assert all(0 <= value <= 1 for value in found["kept"])
     assert found["train_accuracy"] > 0.9
     by_size = one(cell(start="standard_20", pressure="magnitude"))
     assert 0 < by_size["live"] <= found["pace"][-1]  # as many by their weights; one of them may be active on no input
@@ -159,7 +170,7 @@ def test_the_picture_has_a_dot_a_net_and_panel_and_a_row_a_cell(
     nets = [
         cell(seed=seed, start=start)
         | {"wrong": bad, "wrong_before": 90, "live": 9, "algorithm": "clock", "share": 0.1}
-        | {"frequencies": 3, "phase": "algorithm", "right_from": None}
+        | {"frequencies": 3, "phase": "algorithm", "right_from": None, "kept": [0.5, 0.25]}
         for seed, start, bad in ((0, "standard", 0), (1, "standard", 7), (0, "catapult", 0))
     ]
     table, out = tmp_path / "table.jsonl", tmp_path / "picture.svg"
