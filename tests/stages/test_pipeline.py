@@ -129,7 +129,7 @@ STREAMS = ("stream_verify@standard", "stream_verify@catapult", "stream_compress"
     [
         ({"timeout: 240": "timeout: 200"}, {"params", *(f"verify@{net}" for net in NETS), *STREAMS}),
         ({"lr: 0.277": "lr: 0.27"}, {"params", "train@catapult"}),
-        ({"value: 0.0044": "value: 0.002"}, {"params", "consolidate@standard", "consolidate@catapult"}),
+        ({"dead: 0.02": "dead: 0.03"}, {"params", "consolidate@standard", "consolidate@catapult"}),
         ({"state_noise: 0.2": "state_noise: 0.1"}, {"params", "stream_train@catapult"}),
         ({"# What is run.": "# What runs."}, {"params"}),
     ],
