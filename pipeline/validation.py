@@ -17,7 +17,7 @@ P = TypeVar("P", bound=Params)
 
 
 def load_checked(path: Path, kind: type[P]) -> P:
-    """Read a YAML file of `kind`, such as a RecipeBook; mistakes are those of `load_params`."""
+    """Read a YAML file of `kind`; a mistake raises UserError naming the key, the value and the mend."""
     return checked(read_yaml(path), kind, str(path))
 
 
