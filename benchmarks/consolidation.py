@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import statistics
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from benchmarks.consolidation_picture import picture
+from benchmarks.consolidation_table import Cell, picture, summary
 from benchmarks.emulation import EMULATIONS, emulate
 from benchmarks.story import with_task
 from pipeline.command_line import Parser, output_file
@@ -36,8 +35,6 @@ from pipeline.files import write_atomically
 from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, load_params
 from pipeline.validation import checked
 
-Cell = dict[str, Any]
-"""One net: what it is, and what came of it."""
 IDENTITY = ("net", "p", "operation", "fraction", "start", "pressure", "seed", "kernels")
 NETS = ("transformer", "mlp")
 """The net of params.yaml, or a perceptron of one hidden layer, as wide as that net's, on embeddings as wide."""
@@ -134,15 +131,7 @@ def kept_of(before: Any, after: Any, task: Any) -> list[float]:
 def diverged(p: int) -> Cell:
     """The outcome of a net that has no finite weights: wrong on everything, and nothing in it is small."""
     named = {"phase": "diverged", "algorithm": "diverged", "right_from": None, "kept": None}
-    numbers = {
-        "live": 512,
-        "frequencies": p // 2,
-        "scrubbed": 0.0,
-        "circle_scrubbed": 0.0,
-        "edges": 0,
-        "share": 1.0,
-        "kept": None,
-    }
+    numbers = {"live": 512, "frequencies": p // 2, "scrubbed": 0.0, "circle_scrubbed": 0.0, "edges": 0, "share": 1.0}
     return {"wrong_before": p * p, "wrong": p * p, "faithfulness": 0.0, **named, **numbers}
 
 
@@ -269,8 +258,7 @@ def key(cell: Cell) -> tuple[Any, ...]:
 
 
 def read(table: Path) -> list[Cell]:
-    lines = table.read_text().splitlines() if table.exists() else []
-    return [{"net": "transformer"} | json.loads(line) for line in lines]
+    return [json.loads(line) for line in table.read_text().splitlines()] if table.exists() else []
 
 
 def run(options: Namespace) -> Iterator[Cell]:
@@ -285,8 +273,9 @@ def run(options: Namespace) -> Iterator[Cell]:
             "start": start,
             "pressure": pressure,
             "seed": seed,
+            "net": options.net,
+            "kernels": options.kernels,
         }
-        | {"net": options.net, "kernels": options.kernels}
         for p in options.p
         for fraction in options.fraction
         for seed in range(options.first, options.first + options.seeds)
@@ -300,46 +289,6 @@ def run(options: Namespace) -> Iterator[Cell]:
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for done in as_completed([pool.submit(one, cell) for cell in cells if key(cell) not in there]):
             yield done.result()
-
-
-HEADER = (
-    "| p | share shown | start | pressure | n | wrong before | wrong after | 0 wrong | live neurons | frequencies "
-    "| algorithm named | phase `algorithm` | edges, share | right from step | circuit kept (null) |"
-)
-
-
-def summary(cells: Sequence[Cell]) -> list[str]:
-    """A row a cell of the experiment: least, median and greatest over the seeds."""
-    groups: dict[tuple[Any, ...], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(tuple(cell[name] for name in IDENTITY if name != "seed"), []).append(cell)
-    lines = [HEADER, "|" + "---|" * HEADER.count(" |")]
-    for (net, p, operation, fraction, start, pressure, kernels), own in sorted(groups.items(), key=str):
-        usual = {"transformer": "", "addition": "", "same": ""}
-        where = " ".join(word for word in (str(p), *(usual.get(x, x) for x in (net, operation, kernels))) if word)
-        right = [cell["right_from"] for cell in own if cell["right_from"] is not None]
-        named = [cell["algorithm"] for cell in own]
-        names = ", ".join(f"{named.count(name)} {name}" for name in sorted(set(named)))
-        lines.append(
-            f"| {where} | {fraction} | {start} | {pressure} | {len(own)} | {span(own, 'wrong_before')} "
-            f"| {span(own, 'wrong')} | {sum(cell['wrong'] == 0 for cell in own)} | {span(own, 'live')} "
-            f"| {span(own, 'frequencies')} | {names} | {sum(cell['phase'] == 'algorithm' for cell in own)} "
-            f"| {span(own, 'share', 3)} | {'never' if not right else f'{min(right)} to {max(right)} ({len(right)})'} "
-            f"| {likeness(own)} |"
-        )
-    return lines
-
-
-def likeness(cells: Sequence[Cell]) -> str:
-    """The median similarity of the circuit in the end to that at the start, and the median null control."""
-    known = [cell["kept"] for cell in cells if cell.get("kept")]
-    return " ".join(f"{statistics.median(kind):.2f}" for kind in zip(*known, strict=True)) if known else ""
-
-
-def span(cells: Sequence[Cell], name: str, digits: int = 0) -> str:
-    values = [cell[name] for cell in cells]
-    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), statistics.median(values), max(values)))
-    return low if low == high else f"{low} / {middle} / {high}"
 
 
 def main() -> int:

@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 from flint import arb, ctx
+from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from benchmarks.rounding import Shuffled
+from pipeline.errors import UserError
 from pipeline.tasks.machine import Machine, Pair
 from pipeline.tasks.streaming import StreamTask, stream_task_from
 from verify.claims import on_pairs, on_streams
@@ -144,20 +146,23 @@ def _residuals(evidence: Mapping[str, Any], path: Path, p: int, sign: int) -> st
 @lru_cache(4096)
 def table(subject: str, data: bytes) -> Table | None:
     """[a][b]: the one largest logit, None where several share it; None in all where the file is no such net."""
+    if subject == "program":
+        return _by_running(data)
     try:
-        if subject == "program":
-            return _by_running(data.decode())
         tensors, header = load(data), json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         return _ball_table(header, tensors) if subject in ("pruned net", "trained net") else _student(header, tensors)
-    except Exception:
-        # Mutants fail in every way. A file without answers makes what is said of it false: the stricter judgement.
-        return None
+    except (UserError, SafetensorError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None  # a file without answers makes what is said of it false: the stricter judgement
 
 
-def _by_running(source: str) -> Table:
+def _by_running(data: bytes) -> Table | None:
+    """Of a program that may be a mutant's, whose code may raise anything: None where it does."""
     program: dict[str, Any] = {"__name__": "program"}
-    exec(compile(source, "program.py", "exec"), program)
-    return tuple(tuple(program["answer"](a, b) for b in range(program["P"])) for a in range(program["P"]))
+    try:
+        exec(compile(data.decode(), "program.py", "exec"), program)
+        return tuple(tuple(program["answer"](a, b) for b in range(program["P"])) for a in range(program["P"]))
+    except Exception:
+        return None
 
 
 @lru_cache(4096)

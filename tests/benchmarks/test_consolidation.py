@@ -11,8 +11,6 @@ import pytest
 
 from benchmarks.consolidation import (
     EVERY,
-    HEADER,
-    Cell,
     kept_of,
     main,
     one,
@@ -21,9 +19,9 @@ from benchmarks.consolidation import (
     recipe_of,
     start_named,
     start_of,
-    summary,
     wrong,
 )
+from benchmarks.consolidation_table import HEADER, Cell, summary
 from pipeline.errors import UserError
 from pipeline.nets import Mlp
 from pipeline.params import load_params
@@ -154,21 +152,21 @@ def test_one_net_of_each_kind_from_end_to_end() -> None:
 
 def test_the_table_has_a_row_a_cell_with_least_median_and_greatest() -> None:
     done = {"wrong_before": 9, "right_from": 50, "train_accuracy": 1.0, "frequencies": 3, "algorithm": "clock"}
-    done |= {"phase": "algorithm", "share": 0.04}
+    done |= {"phase": "algorithm", "share": 0.04, "kept": [0.5, 0.25]}
     cells = [cell(seed=seed) | done | {"wrong": w, "live": 20 + seed} for seed, w in enumerate((0, 4, 0))]
-    cells[1]["right_from"] = None
+    cells[1] |= {"right_from": None, "kept": None}
     lines = summary(cells)
     assert len(lines) == 3
     assert {line.count("|") for line in lines} == {HEADER.count("|")}
     assert "| 0 / 0 / 4 | 2 | 20 / 21 / 22 |" in lines[2]
-    assert "3 clock | 3 | 0.040 | 50 to 50 (2) |" in lines[2]
+    assert "3 clock | 3 | 0.040 | 50 to 50 (2) | 0.50 0.25 |" in lines[2]
 
 
 def test_the_picture_has_a_dot_a_net_and_panel_and_a_row_a_cell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nets = [
-        cell(seed=seed, start=start)
+        cell(seed=seed, start=start, fraction=0.3, kernels="oldest" if start == "catapult" else "same")
         | {"wrong": bad, "wrong_before": 90, "live": 9, "algorithm": "clock", "share": 0.1}
         | {"frequencies": 3, "phase": "algorithm", "right_from": None, "kept": [0.5, 0.25]}
         for seed, start, bad in ((0, "standard", 0), (1, "standard", 7), (0, "catapult", 0))
@@ -181,7 +179,7 @@ def test_the_picture_has_a_dot_a_net_and_panel_and_a_row_a_cell(
     dots = [mark for mark in drawn.iter() if mark.tag.endswith("circle")]
     assert sum(dot.get("class") == "constant" for dot in dots) == 4  # two nets, two panels
     assert len(dots) == 6
-    assert {"11: catapult, phase", "11: standard, phase"} <= {mark.text for mark in drawn.iter()}
+    assert {"11 oldest: catapult, phase", "11: standard, phase"} <= {mark.text for mark in drawn.iter()}
     table.write_text("")
     with pytest.raises(UserError, match="it holds no net"):
         main()
