@@ -150,7 +150,11 @@ def into_neurons(stream: Stream, link: Link, part: Tensor, sent: Tensor) -> Tens
     if sender.kind == "neuron":
         ways = (w_in @ stream.blocks[sender.layer].w_out).T  # [sending neuron, receiving neuron]
         return torch.einsum("kji,kbpj->kbpi", part * ways, sent)
-    return torch.einsum("ksi,ksbpi->kbpi", part, sent[:, link.first :] @ w_in.T)
+    total = sent.new_zeros(())
+    for share, one in zip(part.unbind(1), sent[:, link.first :].unbind(1), strict=True):
+        one = one[:1] if one.stride(0) == 0 else one  # the same in every copy
+        total = total + share[:, None, None] * (one @ w_in.T)
+    return total
 
 
 def run_edges(

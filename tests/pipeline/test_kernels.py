@@ -29,6 +29,7 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "expanded columns": lambda x: x[..., :1].expand(x.shape),
     "a part": lambda x: torch.cat([x, x], dim=-1)[..., : x.shape[-1]],
     "a row": lambda x: x[..., :1, :],
+    "one for all": lambda x: x[:1].expand(x.shape),
 }
 
 
