@@ -78,7 +78,7 @@ def _short(value: Any) -> str:
 def _walk(path: list[str], kind: type[Params]) -> list[Any]:
     """The JSON schemas that a key path can mean (an optimiser may be either of two)."""
     schema = kind.model_json_schema()
-    definitions = schema["$defs"]
+    definitions = schema.get("$defs", {})  # none where no field is a model or an enumeration of its own
 
     def resolve(node: dict[str, Any]) -> list[dict[str, Any]]:
         if "$ref" in node:

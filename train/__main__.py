@@ -23,7 +23,8 @@ example:
   python -m train catapult --out runs/modular-catapult-s0
 
 With --from it goes on from a snapshot of any net instead: on its task, its data and
-its seed, for train.steps steps or --steps.
+its seed, for train.steps steps or --steps. Of a net that was imported nobody knows the
+training pairs: give --fraction for the share of the pairs to show it.
 
   python -m train consolidation --from runs/modular-standard-s0/snapshots/cycle-0010.safetensors
 
@@ -60,10 +61,12 @@ def _train(arguments: list[str]) -> int:
     parser.add_argument("--from", dest="start", type=Path, metavar="SNAPSHOT", help="go on from this snapshot")
     parser.add_argument("--steps", type=int, help="with --from: how many steps (default: train.steps)")
     parser.add_argument("--cycle-steps", type=int, help="with --from: steps from snapshot to snapshot")
+    parser.add_argument("--fraction", type=float, help="with --from: share of the pairs to show (default: as before)")
     options = parser.parse_args(arguments)
-    if options.start is None and (options.steps or options.cycle_steps):
+    own = {"steps": "train.steps", "cycle_steps": "train.cycle_steps", "fraction": "task.train_fraction"}
+    if options.start is None and any(getattr(options, name) is not None for name in own):
         raise UserError(
-            "--steps and --cycle-steps go with --from; set train.steps and train.cycle_steps in params.yaml"
+            f"--steps, --cycle-steps and --fraction go with --from; set {', '.join(own.values())} in params.yaml"
         )
     params = load_params(options.params)
     config = params.run_config(options.recipe)
@@ -74,7 +77,7 @@ def _train(arguments: list[str]) -> int:
         given = {"steps": options.steps, "cycle_steps": options.cycle_steps}
         values = params.train.model_dump(mode="json") | {name: n for name, n in given.items() if n is not None}
         train = checked(values, TrainParams, "--steps, --cycle-steps")
-        config = continued(options.start, options.recipe, config.recipe, train)
+        config = continued(options.start, options.recipe, config.recipe, train, options.fraction)
     train_run(config, options.out or Path("runs") / config.key, start=options.start)
     return 0
 

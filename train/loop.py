@@ -166,10 +166,18 @@ def first_net(config: RunConfig) -> Transformer:
     return net
 
 
-def continued(start: Path, recipe_name: str, recipe: RecipeParams, train: TrainParams) -> RunConfig:
-    """The configuration of a run that goes on from a snapshot of any net, on its task, its data and its seed."""
+def continued(
+    start: Path, recipe_name: str, recipe: RecipeParams, train: TrainParams, fraction: float | None = None
+) -> RunConfig:
+    """The configuration of a run that goes on from a snapshot of any net, on its task, its data and its seed.
+
+    `fraction` is another share of the pairs to show. It has to be given where nobody knows which pairs the net was
+    trained on, as in imported ones, whose snapshots say 1: UserError where it is not.
+    """
     snapshot = load_snapshot(start, Net)
-    task = {**asdict(snapshot.task), "train_fraction": snapshot.train_fraction}
+    if fraction is None and snapshot.train_fraction == 1:
+        raise UserError(f"{start}: which pairs it was trained on is not known; give the share to show by --fraction")
+    task = {**asdict(snapshot.task), "train_fraction": snapshot.train_fraction if fraction is None else fraction}
     where = {
         "sha256": hashlib.sha256(start.read_bytes()).hexdigest(),
         "net": describe(cast(NetConfig, snapshot.net.config)),

@@ -95,10 +95,27 @@ def test_any_net_on_any_operation_goes_on(tmp_path: Path) -> None:
     assert not torch.equal(last.net.get_parameter("unembed.weight"), net.get_parameter("unembed.weight"))
 
 
+def test_of_an_imported_net_the_share_to_show_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "theirs.safetensors"
+    net = build_net(MlpConfig(11, 11, 11, d_embed=6, widths=(9,)))
+    save_snapshot(path, Snapshot(net, ModularTask(11), 1.0, "imported", 3, 1, 0))
+    out = tmp_path / "run"
+    given = [CONSOLIDATION, "--from", str(path), "--params", str(small_params(tmp_path)), "--out", str(out)]
+    assert main([*given, "--steps", "8"]) == 64
+    assert "which pairs it was trained on is not known; give the share to show by --fraction" in capsys.readouterr().err
+    assert main([*given, "--steps", "8", "--fraction", "1.5"]) == 64
+    assert "train_fraction = 1.5" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*given, "--steps", "8", "--fraction", "0.4"]) == 0
+    run = Run.open(out)
+    assert (len(run.split()[0]), load_snapshot(run.snapshots[-1], Net).train_fraction) == (48, 0.4)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--steps", "8"], "--steps and --cycle-steps go with --from"),
+        (["--steps", "8"], "--steps, --cycle-steps and --fraction go with --from"),
+        (["--fraction", "0.5"], "--steps, --cycle-steps and --fraction go with --from"),
         (["--from", "nowhere.safetensors"], "nowhere.safetensors: no such snapshot"),
     ],
 )
