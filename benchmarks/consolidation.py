@@ -13,6 +13,7 @@ of the edges that its circuit needs. A net that diverges counts as wrong on ever
                   magnitude (neurons go by it, as many and as soon as they did in the phase from the same start)
     --summary     print the table of what --table holds, and train nothing
     --picture     with --summary: draw it into this SVG file as well
+    --compare     with --summary: which cells have fewer inputs wrong than which, by the rule of consolidation.md
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from benchmarks.consolidation_table import Cell, picture, summary
+from benchmarks.consolidation_table import Cell, comparisons, picture, summary
 from benchmarks.emulation import EMULATIONS, emulate
 from benchmarks.story import with_task
 from pipeline.command_line import Parser, output_file
@@ -305,6 +306,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time (default: 2)")
     parser.add_argument("--table", type=Path, help="JSON lines to add to")
     parser.add_argument("--picture", type=output_file, help="with --summary: an SVG file to draw the table into")
+    parser.add_argument("--compare", action="store_true", help="with --summary: which cells are better than which")
     parser.add_argument("--summary", action="store_true", help="print the table of --table and train nothing")
     options = parser.parse_args()
     if min(options.seeds, options.jobs) < 1:
@@ -315,12 +317,12 @@ def main() -> int:
         cells = read(options.table)
         if not cells:
             raise UserError(f"--table = {options.table}: it holds no net; run the experiment with it first")
-        print("\n".join(summary(cells)))
+        print("\n".join(comparisons(cells) if options.compare else summary(cells)))
         if options.picture is not None:
             write_atomically(options.picture, picture(cells))
         return 0
-    if options.picture is not None:
-        raise UserError("--picture: it is drawn with --summary alone; give that too")
+    if options.picture is not None or options.compare:
+        raise UserError("--picture, --compare: they are of a table that is there; give --summary too")
     found: list[Cell] = []
     for cell in run(options):
         found.append(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -51,6 +52,35 @@ def summary(cells: Sequence[Cell]) -> list[str]:
             f"| {likeness(own)} |"
         )
     return lines
+
+
+ALL_BUT_ONE = 7
+"""Of 8 paired seeds: where both sides are alike, as many or more on one side come up with p = 9/256 = .035."""
+
+
+def comparisons(cells: Sequence[Cell]) -> list[str]:
+    """Which cells have fewer inputs wrong than which, of those that differ in start alone or in pressure alone.
+
+    By the rule fixed beforehand: at least 7 of the 8 nets of the same seed have fewer. A tie is on neither side. Cells
+    without 8 seeds in common are not compared; of how many pairs nothing is said is the last line.
+    """
+    better: dict[tuple[str, str, str], list[str]] = {}
+    silent, groups = 0, grouped(cells)
+    for one, other in itertools.permutations(groups, 2):
+        (name, own), (than, others) = one, other
+        differing = [i for i in range(len(name)) if name[i] != than[i]]
+        wrong = [{cell["seed"]: cell["wrong"] for cell in side} for side in (own, others)]
+        seeds = wrong[0].keys() & wrong[1].keys()
+        if differing not in ([2], [3]) or len(seeds) != ALL_BUT_ONE + 1:
+            continue
+        fewer, more = (sum(a[seed] < b[seed] for seed in seeds) for a, b in (wrong, wrong[::-1]))
+        silent += max(fewer, more) < ALL_BUT_ONE
+        if fewer >= ALL_BUT_ONE:
+            which = differing[0]
+            better.setdefault((name[0], name[5 - which], name[which]), []).append(than[which])
+    lines = ["| p | at | this has fewer inputs wrong | than each of these |", "|---|---|---|---|"]
+    lines += [f"| {' | '.join(cell)} | {', '.join(than)} |" for cell, than in better.items()]
+    return [*lines, "", f"No difference seen in {silent // 2} other pairs of cells."]
 
 
 def likeness(cells: Sequence[Cell]) -> str:

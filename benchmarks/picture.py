@@ -30,7 +30,7 @@ from pipeline.report.records import Record
 from pipeline.report.svg import Scale, Svg, log_domain
 from pipeline.report.timeline_page import timeline_page
 
-PANEL, GAP, TOP = 520, 40, 64
+PANEL, GAP, TOP = 400, 30, 64
 BAND = 74
 """Pixels of the phase figure that hold its band."""
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--browser", help="a Chromium, for the pictures of the circuit view")
     options = parser.parse_args(arguments)
     params = load_params()
-    records = [record(params.run_key(recipe), Path()) for recipe in ("standard", "catapult")]
+    records = [record(params.run_key(recipe), Path()) for recipe in ("standard", "adamw_tuned", "catapult")]
     write_atomically(Path("docs/transition.svg"), transition(records))
     if options.browser:
         photograph(options.browser, records[-1], params.run_key(f"catapult_{CONSOLIDATION}"))
@@ -48,14 +48,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def transition(records: Sequence[Record]) -> str:
-    """Loss, accuracy and phases of both recipes, as an SVG file."""
+    """Loss, accuracy and phases of the recipes, as an SVG file."""
     steps = max(each.steps for each in records)
     last = max(each.phases.cycles[-1] for each in records)
     losses = [
         loss for each in records for name, _, _ in training.LOSSES for _, loss in each.history.points("step", name)
     ]
     height = TOP + BAND + training.HEIGHT * 2 + 112
-    svg = Svg(len(records) * (PANEL + GAP) + GAP, height, "Loss, accuracy and phases of both recipes")
+    svg = Svg(len(records) * (PANEL + GAP) + GAP, height, "Loss, accuracy and phases of the recipes, side by side")
     style = Path(page.__file__).with_name("page.css").read_text()
     svg.marks.append(f"<style>{re.sub(r'@media print.*?^}$', '', style, flags=re.S | re.M)}</style>")
     svg.rect(0, 0, svg.width, svg.height, "paper")

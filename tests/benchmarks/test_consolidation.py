@@ -21,7 +21,7 @@ from benchmarks.consolidation import (
     start_of,
     wrong,
 )
-from benchmarks.consolidation_table import HEADER, Cell, summary
+from benchmarks.consolidation_table import HEADER, Cell, comparisons, summary
 from pipeline.errors import UserError
 from pipeline.nets import Mlp
 from pipeline.params import load_params
@@ -184,5 +184,22 @@ def test_the_picture_has_a_dot_a_net_and_panel_and_a_row_a_cell(
     with pytest.raises(UserError, match="it holds no net"):
         main()
     monkeypatch.setattr("sys.argv", ["x", "--picture", str(out)])
-    with pytest.raises(UserError, match="--picture: it is drawn with --summary alone"):
+    with pytest.raises(UserError, match="--picture, --compare: they are of a table that is there; give --summary too"):
         main()
+
+
+def test_one_cell_is_better_where_all_seeds_but_one_say_so() -> None:
+    def cells(start: str, pressure: str, wrong: list[int]) -> list[Cell]:
+        return [cell(start=start, pressure=pressure, seed=seed, wrong=count) for seed, count in enumerate(wrong)]
+
+    mostly = cells("untrained", "phase", [0, 0, 0, 0, 0, 0, 0, 9])
+    none = cells("untrained", "none", [5] * 8)
+    as_often = cells("untrained", "noise", [0, 0, 0, 0, 0, 0, 9, 9])  # 6 of 8, and ties with the first
+    elsewhere = cells("all_pairs", "noise", [0] * 8)  # differs from `phase` and `none` in two things
+    few = cells("untrained", "both", [0] * 7)
+    lines = comparisons([*mostly, *none, *as_often, *elsewhere, *few])
+    assert lines[2:] == [
+        "| 11 | untrained | phase | none |",
+        "",
+        "No difference seen in 3 other pairs of cells.",
+    ]

@@ -59,7 +59,7 @@ MISTAKES = [
     ("norm_penalty: null", "weight_noise: 0.25", "recipes.standard.weight_noise = 0.25", "give such as {value: 0.3"),
     ("catapult: 0.12", "catapolt: 0.12", "consolidation.after = 'catapolt'", "take it out"),
     ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
-    ("dense: 20", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
+    ("dense: 12", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
     ("rise: 0.1, anneal: 0.6", "rise: 0.9, anneal: 0.6", "so that it never holds", "lower one"),
     ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
     ("steps: 500", "steps: 505", "steps = 505 is not a whole number of cycles", "cycle_steps = 10"),
