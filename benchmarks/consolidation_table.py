@@ -77,7 +77,8 @@ def comparisons(cells: Sequence[Cell]) -> list[str]:
         silent += max(fewer, more) < ALL_BUT_ONE
         if fewer >= ALL_BUT_ONE:
             which = differing[0]
-            better.setdefault((name[0], name[5 - which], name[which]), []).append(than[which])
+            shown = "" if name[1] == 0.3 else f", {name[1]:g} shown"
+            better.setdefault((name[0] + shown, name[5 - which], name[which]), []).append(than[which])
     lines = ["| p | at | this has fewer inputs wrong | than each of these |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(cell)} | {', '.join(than)} |" for cell, than in better.items()]
     return [*lines, "", f"No difference seen in {silent // 2} other pairs of cells."]

@@ -199,7 +199,7 @@ def test_one_cell_is_better_where_all_seeds_but_one_say_so() -> None:
     few = cells("untrained", "both", [0] * 7)
     lines = comparisons([*mostly, *none, *as_often, *elsewhere, *few])
     assert lines[2:] == [
-        "| 11 | untrained | phase | none |",
+        "| 11, 0.5 shown | untrained | phase | none |",
         "",
         "No difference seen in 3 other pairs of cells.",
     ]
