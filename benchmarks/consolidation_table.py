@@ -61,27 +61,31 @@ ALL_BUT_ONE = 7
 def comparisons(cells: Sequence[Cell]) -> list[str]:
     """Which cells have fewer inputs wrong than which, of those that differ in start alone or in pressure alone.
 
-    By the rule fixed beforehand: at least 7 of the 8 nets of the same seed have fewer. A tie is on neither side. Cells
-    without 8 seeds in common are not compared; of how many pairs nothing is said is the last line.
+    By the rule fixed beforehand: at least 7 of the 8 nets of the same seed have fewer. A tie is on neither side. The
+    rule is asked in both directions, and of every pair: nothing is corrected for how many those are. The last line has
+    how many pairs it says nothing of, and how many are not compared, for they do not have 8 seeds in common.
     """
     better: dict[tuple[str, str, str], list[str]] = {}
-    silent, groups = 0, grouped(cells)
-    for one, other in itertools.permutations(groups, 2):
-        (name, own), (than, others) = one, other
-        differing = [i for i in range(len(name)) if name[i] != than[i]]
+    silent, apart, groups = 0, 0, grouped(cells)
+    for (name, own), (than, others) in itertools.permutations(groups, 2):
+        (what, shown, start, pressure), (other, other_shown, *rest) = name, than
+        if (what, shown) != (other, other_shown) or (start != rest[0]) == (pressure != rest[1]):
+            continue
+        at, this, that = (pressure, start, rest[0]) if start != rest[0] else (start, pressure, rest[1])
         wrong = [{cell["seed"]: cell["wrong"] for cell in side} for side in (own, others)]
         seeds = wrong[0].keys() & wrong[1].keys()
-        if differing not in ([2], [3]) or len(seeds) != ALL_BUT_ONE + 1:
+        if len(seeds) != ALL_BUT_ONE + 1:
+            apart += 1
             continue
         fewer, more = (sum(a[seed] < b[seed] for seed in seeds) for a, b in (wrong, wrong[::-1]))
         silent += max(fewer, more) < ALL_BUT_ONE
         if fewer >= ALL_BUT_ONE:
-            which = differing[0]
-            shown = "" if name[1] == 0.3 else f", {name[1]:g} shown"
-            better.setdefault((name[0] + shown, name[5 - which], name[which]), []).append(than[which])
+            title = what if shown == 0.3 else f"{what}, {shown:g} shown"
+            better.setdefault((title, at, this), []).append(that)
     lines = ["| p | at | this has fewer inputs wrong | than each of these |", "|---|---|---|---|"]
     lines += [f"| {' | '.join(cell)} | {', '.join(than)} |" for cell, than in better.items()]
-    return [*lines, "", f"No difference seen in {silent // 2} other pairs of cells."]
+    uncompared = f"; {apart // 2} have not 8 seeds in common and are not compared" if apart else ""
+    return [*lines, "", f"No difference seen in {silent // 2} other pairs of cells{uncompared}."]
 
 
 def likeness(cells: Sequence[Cell]) -> str:

@@ -84,7 +84,7 @@ def _matrix(x: Tensor) -> NDArray[Any]:
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
     """The product of matrices, of two stacks of them, of a matrix and a vector, or of two vectors."""
-    if left.ndim == right.ndim == 3 and left.shape[0] > 1 and left.numel() and right.stride(0) == 0:
+    if left.ndim == right.ndim == 3 and len(left) == len(right) > 1 and left.numel() and right.stride(0) == 0:
         # one matrix for a whole stack, which torch hands on like this where the stack is not contiguous: numpy would
         # multiply by as many copies of it
         return _product(left.reshape(left.shape[0] * left.shape[1], -1), right[0]).unflatten(0, left.shape[:2])

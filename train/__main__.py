@@ -32,6 +32,9 @@ training pairs: give --fraction for the share of the pairs to show it.
 loss turns; see python -m train range --help.
 """
 
+IMPORTED = "imported"
+"""The recipe that snapshots of imported nets name (interp/foreign.py)."""
+
 RANGE = """\
 Learning-rate range test (Smith 2017): one training in which all rates of the recipe
 grow exponentially, whatever its schedule. Prints the edge: the first multiplier on
@@ -78,6 +81,8 @@ def _train(arguments: list[str]) -> int:
         values = params.train.model_dump(mode="json") | {name: n for name, n in given.items() if n is not None}
         train = checked(values, TrainParams, "--steps, --cycle-steps")
         config = continued(options.start, options.recipe, config.recipe, train, options.fraction)
+        if config.start is not None and config.start.recipe == IMPORTED and options.out is None:
+            raise UserError("--out: runs that go on from imported nets have one key; say where to write this one")
     train_run(config, options.out or Path("runs") / config.key, start=options.start)
     return 0
 

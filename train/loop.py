@@ -171,12 +171,15 @@ def continued(
 ) -> RunConfig:
     """The configuration of a run that goes on from a snapshot of any net, on its task, its data and its seed.
 
-    `fraction` is another share of the pairs to show. It has to be given where nobody knows which pairs the net was
-    trained on, as in imported ones, whose snapshots say 1: UserError where it is not.
+    `fraction` is another share of the pairs to show, no smaller than before: what was shown once is not held out. It
+    has to be given where nobody knows which pairs the net was trained on, as in imported ones, whose snapshots say 1;
+    "test" then means the pairs that are not shown from here on. Raises UserError on any other.
     """
     snapshot = load_snapshot(start, Net)
     if fraction is None and snapshot.train_fraction == 1:
         raise UserError(f"{start}: which pairs it was trained on is not known; give the share to show by --fraction")
+    if fraction is not None and fraction < snapshot.train_fraction < 1:
+        raise UserError(f"--fraction = {fraction}: {snapshot.train_fraction} of the pairs were shown; give no less")
     task = {**asdict(snapshot.task), "train_fraction": snapshot.train_fraction if fraction is None else fraction}
     where = {
         "sha256": hashlib.sha256(start.read_bytes()).hexdigest(),
@@ -186,7 +189,7 @@ def continued(
         "step": snapshot.step,
     }
     return RunConfig(
-        task=checked(task, TaskParams, str(start)),
+        task=checked(task, TaskParams, str(start) if fraction is None else "--fraction"),
         net=None,
         train=train.model_copy(update={"seed": snapshot.seed}),
         recipe_name=recipe_name,

@@ -201,5 +201,5 @@ def test_one_cell_is_better_where_all_seeds_but_one_say_so() -> None:
     assert lines[2:] == [
         "| 11, 0.5 shown | untrained | phase | none |",
         "",
-        "No difference seen in 3 other pairs of cells.",
+        "No difference seen in 3 other pairs of cells; 3 have not 8 seeds in common and are not compared.",
     ]

@@ -54,6 +54,12 @@ def test_products(left: str, right: str, dtype: torch.dtype) -> None:
         np.testing.assert_allclose(got.double().numpy(), wanted, atol=atol, rtol=rtol)
 
 
+@pytest.mark.skipif(not is_held(), reason="torch's own kernels")
+def test_one_matrix_for_a_stack_of_another_size_is_refused() -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        torch.bmm(normal(3, 4, 5), normal(1, 5, 6).expand(2, 5, 6))
+
+
 def test_products_without_rows_and_of_integers() -> None:
     assert (torch.zeros(0, 3) @ torch.zeros(3, 2)).shape == (0, 2)
     assert torch.equal(torch.zeros(2, 0) @ torch.zeros(0, 3), torch.zeros(2, 3))

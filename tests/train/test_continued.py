@@ -104,11 +104,22 @@ def test_of_an_imported_net_the_share_to_show_is_asked(tmp_path: Path, capsys: p
     assert main([*given, "--steps", "8"]) == 64
     assert "which pairs it was trained on is not known; give the share to show by --fraction" in capsys.readouterr().err
     assert main([*given, "--steps", "8", "--fraction", "1.5"]) == 64
-    assert "train_fraction = 1.5" in capsys.readouterr().err
+    assert "--fraction: train_fraction = 1.5" in capsys.readouterr().err
     assert not out.exists()
+    unnamed = [CONSOLIDATION, "--from", str(path), "--fraction", "0.4", "--params", str(small_params(tmp_path))]
+    assert main(unnamed) == 64
+    assert "--out: runs that go on from imported nets have one key; say where to write" in capsys.readouterr().err
     assert main([*given, "--steps", "8", "--fraction", "0.4"]) == 0
     run = Run.open(out)
     assert (len(run.split()[0]), load_snapshot(run.snapshots[-1], Net).train_fraction) == (48, 0.4)
+
+
+def test_what_was_shown_is_not_held_out_afterwards(start: Path, params: PipelineParams) -> None:
+    _, budget = params.phase("standard")
+    recipe, shown = params.recipes[CONSOLIDATION], params.task.train_fraction
+    with pytest.raises(UserError, match=rf"--fraction = 0.1: {shown} of the pairs were shown; give no less"):
+        continued(start, CONSOLIDATION, recipe, budget, 0.1)
+    assert continued(start, CONSOLIDATION, recipe, budget, 0.9).task.train_fraction == 0.9
 
 
 @pytest.mark.parametrize(
