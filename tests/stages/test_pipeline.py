@@ -14,7 +14,7 @@ from benchmarks.kills import SMALL
 from pipeline.errors import BAD_INPUT
 
 ROOT = Path(__file__).parents[2]
-NETS = ("standard", "catapult", "standard_consolidation", "catapult_consolidation")
+NETS = ("standard", "adamw_tuned", "catapult", "standard_consolidation", "catapult_consolidation")
 PARTS = (
     "pipeline",
     "train",
@@ -74,7 +74,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 29
+    assert len(stages_run(output)) == 34
     return directory
 
 
