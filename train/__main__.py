@@ -24,16 +24,13 @@ example:
 
 With --from it goes on from a snapshot of any net instead: on its task, its data and
 its seed, for train.steps steps or --steps. Of a net that was imported nobody knows the
-training pairs: give --fraction for the share of the pairs to show it.
+training pairs: give --fraction for the share of the pairs to show it, and --out.
 
   python -m train consolidation --from runs/modular-standard-s0/snapshots/cycle-0010.safetensors
 
 `python -m train range RECIPE` sweeps the learning rate instead and says where the
 loss turns; see python -m train range --help.
 """
-
-IMPORTED = "imported"
-"""The recipe that snapshots of imported nets name (interp/foreign.py)."""
 
 RANGE = """\
 Learning-rate range test (Smith 2017): one training in which all rates of the recipe
@@ -80,9 +77,9 @@ def _train(arguments: list[str]) -> int:
         given = {"steps": options.steps, "cycle_steps": options.cycle_steps}
         values = params.train.model_dump(mode="json") | {name: n for name, n in given.items() if n is not None}
         train = checked(values, TrainParams, "--steps, --cycle-steps")
+        if options.fraction is not None and options.out is None:
+            raise UserError("--fraction: the name of a run does not say which share it was shown; give --out as well")
         config = continued(options.start, options.recipe, config.recipe, train, options.fraction)
-        if config.start is not None and config.start.recipe == IMPORTED and options.out is None:
-            raise UserError("--out: runs that go on from imported nets have one key; say where to write this one")
     train_run(config, options.out or Path("runs") / config.key, start=options.start)
     return 0
 

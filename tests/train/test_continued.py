@@ -108,7 +108,7 @@ def test_of_an_imported_net_the_share_to_show_is_asked(tmp_path: Path, capsys: p
     assert not out.exists()
     unnamed = [CONSOLIDATION, "--from", str(path), "--fraction", "0.4", "--params", str(small_params(tmp_path))]
     assert main(unnamed) == 64
-    assert "--out: runs that go on from imported nets have one key; say where to write" in capsys.readouterr().err
+    assert "the name of a run does not say which share it was shown; give --out as well" in capsys.readouterr().err
     assert main([*given, "--steps", "8", "--fraction", "0.4"]) == 0
     run = Run.open(out)
     assert (len(run.split()[0]), load_snapshot(run.snapshots[-1], Net).train_fraction) == (48, 0.4)
