@@ -31,4 +31,4 @@ test: .venv/ready
 	$(BIN)/pytest
 
 clean:
-	rm -rf .venv .cache runs analysis compressed proofs verdicts report
+	rm -rf .venv .cache resolved runs analysis compressed proofs verdicts report

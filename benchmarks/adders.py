@@ -1,9 +1,10 @@
 """Nets proved for all lengths, `python -m benchmarks.adders --seeds 20`: how many, how fast, with what lessons.
 
-Each net is trained by a streaming recipe of params.yaml, its last snapshot is proved or refuted, and its float32
+Each net is trained by a recipe for streams of train/recipes, its last snapshot is proved or refuted, and its float32
 answers to 40 pairs of operands of 1,000 places are compared with Python's. Seconds are of CPU time in this process,
 from the first training step to the certificate, without the solver's own processes. `--ablate` takes one part after
-another out of the recipe `catapult` and puts one after another into `standard`, all else equal: which part does it?
+another out of the recipe `addition_catapult` and puts one after another into `addition_standard`, all else equal:
+which part does it?
 """
 
 from __future__ import annotations
@@ -18,29 +19,30 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.defaults import stream_task
 from pipeline.command_line import Parser
-from pipeline.errors import UserError, reported
+from pipeline.errors import reported
+from pipeline.experiment import Experiment
 from pipeline.files import snapshot_paths
-from pipeline.params import load_params
-from pipeline.stream_params import StreamingParams, StreamRunConfig
-from train.streaming import train_stream_run
+from pipeline.params import PipelineParams, load_params
+from pipeline.tasks.streaming import stream_task_from
+from pipeline.validation import checked
+from train.run import train_run
 from verify.claims import Proved
 from verify.recurrent_net import load_recurrent
 from verify.stream_run import verify_stream
-from verify.teacher import counterexamples
 
 LONG, REPLAYED = 1000, 40
 CONSTANT = {"schedule": {"kind": "constant"}}
-SILENT = {"teach": False}
-TEACHING = {"teach": True, "learnt": 0.9}
+TEACHING = {"teach": {"counterexamples": 16, "learnt": 0.9}}
 OPTIMIZER = {"kind": "adamw", "lr": 0.03, "weight_decay": 0.0, "betas": (0.9, 0.995)}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "catapult": ("catapult", {}),
-    "catapult, no lessons": ("catapult", SILENT),
+    "catapult, no lessons": ("catapult", {"teach": {"counterexamples": 0, "learnt": 0.9}}),
     "catapult, no noise": ("catapult", {"state_noise": None}),
     "catapult, constant rate": ("catapult", CONSTANT),
     "catapult, decayed rate": ("catapult", {"schedule": {"kind": "cosine", "floor": 0.05}}),
-    "catapult, nothing drawn anew": ("catapult", {"learnt": 0.0}),
+    "catapult, nothing drawn anew": ("catapult", {"teach": {"counterexamples": 16, "learnt": 0.0}}),
     "standard": ("standard", {}),
     "standard, decayed rate": ("standard", {"schedule": {"kind": "cosine", "floor": 0.05}}),
     "standard, the catapult's optimiser": ("standard", {"optimizer": OPTIMIZER}),
@@ -48,39 +50,53 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "standard, noise": ("standard", {"state_noise": 0.2}),
     "standard, lessons and noise": ("standard", {**TEACHING, "state_noise": 0.2}),
 }
-"""A recipe of params.yaml and what of it is another way."""
+"""A recipe, after `addition_`, and what of it is another way."""
 
 
-def arm(streaming: StreamingParams, name: str) -> StreamRunConfig:
-    """The configuration of an arm, checked as params.yaml is."""
+def arm(params: PipelineParams, name: str) -> Experiment:
+    """The experiment of an arm, checked as params.yaml is."""
     recipe, changes = ARMS[name]
-    values = streaming.model_dump()
-    values["recipes"][recipe].update(changes)
-    return StreamingParams.model_validate(values).run_config(recipe)
+    values = params.experiment(f"addition-{recipe}").model_dump(mode="json")
+    values["phases"][0]["parts"] |= changes
+    return checked(values, Experiment, f"--arms {name}")
 
 
-def one(config: StreamRunConfig, timeout: float) -> dict[str, Any]:
+def on_task(experiment: Experiment, task: dict[str, Any]) -> Experiment:
+    """The same on another task for streams, such as {"name": "addition", "base": 3}."""
+    options = {name: value for name, value in stream_task_from(task).to_dict().items() if name != "name"}
+    values = experiment.model_dump(mode="json")
+    values["task"] |= {"name": task["name"], "options": options}
+    return checked(values, Experiment, "--task")
+
+
+def one(experiment: Experiment, timeout: float) -> dict[str, Any]:
     """Train and prove one net; a row of the table."""
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         cpu, wall = time.process_time(), time.monotonic()
-        run = train_stream_run(config, directory / "run", counterexamples, directory / "state")
+        run = train_run(experiment, directory / "run", directory / "state")
         last = snapshot_paths(run)[-1]
         summary = verify_stream(last, directory / "proof", timeout)
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
         header, *_, row = (line.split(",") for line in (run / "accuracy.csv").read_text().splitlines())
         return {
-            "task": config.stream_task().key,
-            "seed": config.train.seed,
+            "task": stream_task(experiment).task().key,
+            "seed": experiment.train.seed,
             "verdict": type(summary.verdict).__name__,
             "float32": isinstance(summary.proof.results[-1].verdict, Proved),
             "said": str(summary.verdict),
-            "taught": json.loads((run / "taught.json").read_text())["count"],
+            "taught": taught_in(run),
             "long_right": long_right(last),
             "cpu_seconds": round(cpu, 1),
             "wall_seconds": round(wall, 1),
             **{name: float(value) for name, value in zip(header, row, strict=True) if "_" in name},
         }
+
+
+def taught_in(run: Path) -> int:
+    """How many lessons the net of a run was given."""
+    taught = run / "taught.json"
+    return json.loads(taught.read_text())["count"] if taught.exists() else 0
 
 
 def long_right(snapshot: Path) -> int:
@@ -114,17 +130,15 @@ def main() -> int:
     parser.add_argument("--task", type=json.loads, help='another task, such as {"name": "parity"}')
     options = parser.parse_args()
     params = load_params()
-    if params.streaming is None:
-        raise UserError("params.yaml: streaming is missing: add it")
     torch.set_num_threads(1)
     lines = []
     for name in ARMS if options.ablate else options.arms:
-        base = arm(params.streaming, name)
+        base = arm(params, name)
+        base = base if options.task is None else on_task(base, options.task)
         rows = []
         for seed in range(options.first, options.first + options.seeds):
             train = base.train.model_copy(update={"seed": seed})
-            config = base.model_copy(update={"train": train, "task": options.task or base.task})
-            rows.append(one(config, params.verify.timeout))
+            rows.append(one(base.model_copy(update={"train": train}), params.verify.timeout))
             print(json.dumps({"arm": name, **rows[-1]}), flush=True)
         lines.append(said(name, rows))
     print("\n".join(lines))

@@ -111,7 +111,7 @@ def from_runs(paths: list[Path], everything: bool) -> Iterator[Named]:
         for path in run.snapshots if everything else run.snapshots[-1:]:
             snapshot = load_snapshot(path, Net)
             train = torch.from_numpy(snapshot.split()[0])
-            yield Named("runs", f"{run.key} {path.stem}", snapshot.net, snapshot.task, train)
+            yield Named("runs", f"{run.key} {path.stem}", snapshot.net, snapshot.modular, train)
 
 
 def hand_built() -> Iterator[Named]:

@@ -39,8 +39,8 @@ def correlation(found: Attribution, exact: Attribution) -> str:
 
 def rows(snapshot: Snapshot[Net], neurons: bool, inputs: int, repeats: int) -> list[str]:
     """One row a method."""
-    given = contrast(snapshot.task, inputs)
-    evaluator = Evaluator(snapshot.net, *contrast(snapshot.task, inputs, skip=inputs), neurons=neurons)
+    given = contrast(snapshot.modular, inputs)
+    evaluator = Evaluator(snapshot.net, *contrast(snapshot.modular, inputs, skip=inputs), neurons=neurons)
     exact = edge_patching(snapshot.net, *given, neurons=neurons)
     found = []
     for name, method in METHODS.items():
@@ -58,7 +58,7 @@ def rows(snapshot: Snapshot[Net], neurons: bool, inputs: int, repeats: int) -> l
 
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.attribution", description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("runs/modular-catapult-s0"), help="(default: %(default)s)")
+    parser.add_argument("--run", type=Path, default=Path("runs/modular-catapult"), help="(default: %(default)s)")
     parser.add_argument("--inputs", type=int, default=128, help="pairs that are scored (default: 128)")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each method (default: 5)")
     parser.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")

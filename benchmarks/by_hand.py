@@ -88,7 +88,7 @@ def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Pat
     operation = "addition" if sign == 1 else "subtraction"
     task = {"name": "modular", "operation": operation, "p": p, "train_fraction": 0.3}
     meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task)}
-    meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1"}
+    meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1", "experiment": ""}
     return write_tensors(path, {name: value.astype(np.float32) for name, value in weights.items()}, meta)
 
 
@@ -140,6 +140,6 @@ def write_net(
         "tied": "embed_right.weight" not in tensors,
     }
     meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task.to_dict())}
-    meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1", **(header or {})}
+    meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1", "experiment": "", **(header or {})}
     single = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
     return write_tensors(path, single, meta)

@@ -1,13 +1,14 @@
 """python -m benchmarks.consolidation: which pressure simplifies a net, which makes it generalise, and from where?
 
-A net is taken to a start, and from there through the phase `consolidation` of params.yaml or through that phase with
+A net is taken to a start, and from there through the phase `consolidation` of train/recipes or through that phase with
 other pressures, the same steps and the same rates for all. Of the net at the end is counted what it has wrong, of all
 p^2 inputs, how many neurons are live, how many frequencies carry the logits, its phase and its algorithm, and the share
 of the edges that its circuit needs. A net that diverges counts as wrong on everything. One line of JSON a net goes to
 --table; what is there already is not made again.
 
-    --starts      untrained; a recipe of consolidation.after, after the steps that it has there; a recipe_N, such as
-                  standard_100, after N steps; random_labels and all_pairs, fitted by AdamW without regularisation
+    --starts      untrained; standard or catapult, after the steps that it has in `standard_consolidation` or
+                  `catapult_consolidation`; a recipe_N, such as standard_100, after N steps; random_labels and
+                  all_pairs, fitted by AdamW without regularisation
     --pressures   phase (all of it), stop (no phase: the net as it is), none, noise, decay_X (weight decay X alone),
                   nuclear, group, both (the penalties without noise), phase_X (all with X times the penalties),
                   magnitude (neurons go by it, as many and as soon as they did in the phase from the same start)
@@ -28,12 +29,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.consolidation_table import Cell, comparisons, picture, summary
+from benchmarks.defaults import modular_experiment, modular_task, pair_recipes, transformer
 from benchmarks.emulation import EMULATIONS, emulate
 from benchmarks.story import with_task
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
-from pipeline.params import CONSOLIDATION, PipelineParams, RecipeParams, load_params
+from pipeline.params import PipelineParams, load_params, phases
+from pipeline.recipe_files import known_recipes, load_recipe
+from pipeline.recipe_params import RecipeParams
 from pipeline.validation import checked
 
 IDENTITY = ("net", "p", "operation", "fraction", "start", "pressure", "seed", "kernels")
@@ -43,11 +47,13 @@ EVERY = 10
 """Steps after which the wrong inputs are counted."""
 FITTED = {"random_labels": 300, "all_pairs": 150}
 """Steps of AdamW at rates of .001 and .01 that fit the labels."""
+CONSOLIDATION = "consolidation"
+"""The recipe of the phase; recipes that end with it are named after the one before it, as `standard_consolidation`."""
 
 
-def recipe_of(params: PipelineParams, pressure: str) -> RecipeParams:
+def recipe_of(pressure: str) -> RecipeParams:
     """The recipe `consolidation` with other pressures; its optimiser, rates and schedule stay."""
-    values = params.recipes[CONSOLIDATION].model_dump(mode="json")
+    values = load_recipe(CONSOLIDATION).model_dump(mode="json")
     kind, _, number = pressure.partition("_")
     strength = None
     if number or kind == "decay":
@@ -87,15 +93,16 @@ def one(cell: Cell) -> Cell:
 
     prepare()
     params = params_of(cell)
-    task = params.task.task()
-    train = torch.from_numpy(task.split(params.task.train_fraction, cell["seed"])[0])
+    given = modular_task(modular_experiment(params, "standard"))
+    task = given.task()
+    train = torch.from_numpy(task.split(given.train_fraction, cell["seed"])[0])
     stop = cell["pressure"] == "stop"
     try:
         net, counts = start_of(params, cell["start"], EVERY if stop else 0, cell["net"])
         found, before = {"wrong_before": counts[-1]}, copy.deepcopy(net)
         found |= outcome(counts) if stop else consolidated(params, cell, net)
     except Diverged:
-        return cell | diverged(params.task.p)
+        return cell | diverged(task.p)
     measures = measure(net, task, train, key_power=params.interp.key_power)
     named = name_algorithm(net, task, train)
     circuit = circuit_of_net(net, task, params.interp.faithfulness, train)
@@ -107,7 +114,7 @@ def one(cell: Cell) -> Cell:
         | {
             "live": measures.live_neurons,
             "frequencies": measures.key_frequencies,
-            "phase": label(measures, params.task.p, params.interp.thresholds),
+            "phase": label(measures, task.p, params.interp.thresholds),
             "algorithm": named.name,
             "scrubbed": measures.scrubbed_accuracy,
             "circle_scrubbed": measures.circle_scrubbed_accuracy,
@@ -139,7 +146,7 @@ def diverged(p: int) -> Cell:
 def params_of(cell: Cell) -> PipelineParams:
     params = with_task(load_params(), cell["seed"], cell["p"], cell["operation"])
     values = params.model_dump(mode="json")
-    values["task"]["train_fraction"] = cell["fraction"]
+    values["tasks"]["modular"]["train_fraction"] = cell["fraction"]
     return checked(values, PipelineParams, "--fraction")
 
 
@@ -150,35 +157,38 @@ def start_of(
     import torch
 
     from benchmarks.phases import random_labels
+    from pipeline.batch import Batch
     from pipeline.nets import MlpConfig, build_net
-    from pipeline.params import AdamWParams
+    from pipeline.recipe_params import AdamWParams
     from train.data import Batches, Data
-    from train.loop import Budget, first_net, train_steps
+    from train.loop import Budget, train_steps
     from train.recipes import initialise
+    from train.run import first_net
     from train.step import Trainer
 
     name, steps = start_named(params, start)
-    config = params.run_config(name if name in params.recipes else "standard")
-    task, seed = config.task.task(), config.train.seed
-    net = first_net(config)
+    experiment = modular_experiment(params, name if name in pair_recipes() else "standard")
+    given, budget, seed = modular_task(experiment), experiment.train, experiment.train.seed
+    task, net = given.task(), first_net(experiment)
     if kind == "mlp":
-        net = build_net(MlpConfig(task.p, task.p, task.p, d_embed=params.net.d_model, widths=(params.net.d_mlp,)))
-        initialise(net, config.recipe.init, torch.Generator().manual_seed(seed))
-    data = Data.of(task, config.task.train_fraction, seed, "cpu")
-    recipe, counts = config.recipe, [wrong(net, task)] if looked_at else []
+        shape = transformer(experiment)
+        net = build_net(MlpConfig(task.p, task.p, task.p, d_embed=shape.d_model, widths=(shape.d_mlp,)))
+        initialise(net, experiment.parts.init, torch.Generator().manual_seed(seed))
+    data = Data.of(given.split(seed))
+    recipe, counts = experiment.parts, [wrong(net, task)] if looked_at else []
     if name in FITTED:
         pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
-        chosen = torch.from_numpy(task.split(config.task.train_fraction, seed)[0])
+        chosen = torch.from_numpy(task.split(given.train_fraction, seed)[0])
         labels = random_labels(task.p, seed)[chosen] if name == "random_labels" else answers
         shown = pairs[chosen] if name == "random_labels" else pairs
-        data = Data(shown, labels, pairs[:0], answers[:0])
+        data = Data(Batch(shown, labels), {})
         rate = 0.001 if name == "random_labels" else 0.01
         plain = AdamWParams(kind="adamw", lr=rate, weight_decay=0.0, betas=(0.9, 0.98))
         recipe = recipe.model_copy(update={"optimizer": plain})
     if name != "untrained":
         trainer = Trainer(net, recipe, seed)
-        budget = Budget(max(steps, params.train.steps), config.train.cycle_steps, 10**6)
-        for row in train_steps(trainer, Batches(data, None, seed), budget):
+        whole = Budget(max(steps, budget.steps), budget.cycle_steps, 10**6)
+        for row in train_steps(trainer, Batches(data, None, seed), whole):
             if looked_at and row["step"] % looked_at == 0 and row["step"] < steps:
                 counts.append(wrong(net, task))
             if row["step"] == steps:
@@ -189,20 +199,36 @@ def start_of(
 def start_named(params: PipelineParams, start: str) -> tuple[str, int]:
     """What `standard_60`, `catapult` or `random_labels` begins with, and how many steps it takes."""
     name, _, number = start.rpartition("_") if start[-1:].isdigit() else (start, "", "")
-    known = {"untrained", *params.recipes, *FITTED}
-    if name not in known or (number and name not in params.recipes):
+    recipes = pair_recipes()
+    known = {"untrained", *recipes, *FITTED}
+    if name not in known or (number and name not in recipes):
         raise UserError(f"--starts = {start!r}: choose some of {', '.join(sorted(known))}, or standard_60")
     if number:
         return name, int(number)
-    return name, params.phase(name)[0] * params.train.cycle_steps if name in params.recipes else FITTED.get(name, 0)
+    return name, own_start(params, name) if name in recipes else FITTED.get(name, 0)
+
+
+def own_start(params: PipelineParams, recipe: str) -> int:
+    """The steps after which the phase begins in the arm that begins with this recipe."""
+    arms = consolidated_recipes()
+    if recipe not in arms:
+        mend = f"give its steps, such as {recipe}_60, or choose some of {', '.join(arms)}"
+        raise UserError(f"--starts = {recipe!r}: train/recipes has no {recipe}_{CONSOLIDATION}; {mend}")
+    budget = modular_experiment(params, recipe).train
+    return phases(f"{recipe}_{CONSOLIDATION}", budget)[0].last_cycle * budget.cycle_steps
+
+
+def consolidated_recipes() -> list[str]:
+    """Recipes that have an arm in which the phase comes after them."""
+    end = f"_{CONSOLIDATION}"
+    return [name.removesuffix(end) for name in known_recipes() if name.endswith(end)]
 
 
 def phase_steps(params: PipelineParams, start: str) -> int:
     """As in the pipeline for a recipe's own start; for all other starts what the latest of those leaves."""
-    if start in params.recipes:
-        return params.phase(start)[1].steps
-    assert params.consolidation is not None
-    return min(params.phase(recipe)[1].steps for recipe in params.consolidation.after)
+    arms = consolidated_recipes()
+    latest = max(own_start(params, recipe) for recipe in ([start] if start in arms else arms))
+    return modular_experiment(params, "standard").train.steps - latest
 
 
 def wrong(net: Any, task: Any) -> int:
@@ -224,13 +250,14 @@ def consolidated(params: PipelineParams, cell: Cell, net: Any) -> Cell:
     from train.loop import Budget, train_steps
     from train.step import Trainer
 
-    task, seed = params.task.task(), params.train.seed
+    experiment = modular_experiment(params, "standard")
+    task, seed = modular_task(experiment).task(), experiment.train.seed
     steps = phase_steps(params, cell["start"])
     pace: list[int] = []
     if cell["pressure"] == "magnitude":
         pace = consolidated(params, cell | {"pressure": "phase"}, copy.deepcopy(net))["pace"]
-    trainer = Trainer(net, recipe_of(params, cell["pressure"]), seed)
-    data = Data.of(task, params.task.train_fraction, seed, "cpu")
+    trainer = Trainer(net, recipe_of(cell["pressure"]), seed)
+    data = Data.of(experiment.task.split(seed))
     counts, alive, layers = [wrong(net, task)], list[int](), net.hidden_units()
     fitted = 0.0
     stacks = {name: weight.detach()[None] for name, weight in net.named_parameters()}
@@ -286,7 +313,7 @@ def run(options: Namespace) -> Iterator[Cell]:
     for cell in cells:  # a mistake is told before anything is trained
         start_named(params_of(cell), cell["start"])
         if cell["pressure"] != "stop":
-            recipe_of(params_of(cell), cell["pressure"])
+            recipe_of(cell["pressure"])
     with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for done in as_completed([pool.submit(one, cell) for cell in cells if key(cell) not in there]):
             yield done.result()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.experiment.forest import STYLE
-from pipeline.report.svg import Scale, Svg, tick_label
+from pipeline.svg import Scale, Svg, tick_label
 
 WIDTH, LEFT, MIDDLE, TOP, ROW, FOOT = 860, 210, 540, 56, 24, 50
 JITTER = (0, -5, 5, -3, 3, -7, 7, -1, 1, -6)

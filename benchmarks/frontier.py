@@ -12,11 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.defaults import stream_task
 from compress.streaming import frontier, save_point
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.params import load_params
-from pipeline.tasks.streaming import stream_task_from
 from verify.claims import Proved
 from verify.stream_run import verify_stream
 
@@ -27,16 +27,14 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     params = load_params()
-    if params.streaming is None:
-        raise UserError("params.yaml: streaming is missing: add it")
-    task = stream_task_from(params.streaming.task)
+    task = stream_task(params.experiment("addition-standard")).task()
     machine = task.machine()
     if machine is None:
         raise UserError(f"task = {task.key}: it has no machine to learn")
     fewest: dict[int, int | None] = {}
     for seed in range(options.first, options.first + options.seeds):
         proved: list[int] = []
-        compress = params.streaming.compress.model_copy(update={"seed": seed})
+        compress = params.compress.streams.model_copy(update={"seed": seed})
         for point in frontier(machine, compress, lambda text: print(text, file=sys.stderr)):
             with tempfile.TemporaryDirectory() as scratch:
                 path = save_point(point, task, Path(scratch))

@@ -31,8 +31,8 @@ from benchmarks.protocols import PROTOCOLS, Protocol, choose
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
-from pipeline.params import RecipeParams
 from pipeline.progress import Progress
+from pipeline.recipe_params import RecipeParams
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
 from train.environment import prepare
@@ -54,15 +54,15 @@ def run(protocol: Protocol, recipe: RecipeParams, seed: int) -> Iterator[Point]:
     net = build_net(protocol.net)
     initialise(net, recipe.init, torch.Generator().manual_seed(seed))
     trainer = TimedTrainer(net, recipe, seed)
-    data = Data.of(protocol.task, protocol.fraction, seed)
+    data = Data.of_pairs(protocol.task, protocol.fraction, seed)
     batches = Batches(data, protocol.batch, seed)
     every = protocol.evaluate_every
     for step in itertools.count():
         factor = multiplier(recipe.schedule, step, protocol.cycle_steps, protocol.steps)
-        loss, _, _ = trainer.step(*batches.next(), factor)
+        loss, _, _ = trainer.step(batches.next(), factor)
         refuse_divergence(net, loss, step + 1, trainer.rates[0] * factor)
         if (step + 1) % every == 0:
-            _, accuracy = evaluate(net, data.test_pairs, data.test_answers)
+            _, accuracy = evaluate(net, data.tried["test"])
             every = HOLD if accuracy == 1.0 else every
             yield Point(step + 1, trainer.samples, trainer.cpu_seconds, accuracy)
 

@@ -92,7 +92,7 @@ def estimate(path: Path, sampler: Sampler) -> tuple[LearningCoefficient, float]:
     """The estimate for one snapshot on its training pairs, and the CPU seconds it took."""
     snapshot = load_snapshot(path, Net)
     train = torch.from_numpy(snapshot.split()[0])
-    pairs, answers = (torch.from_numpy(a)[train] for a in (snapshot.task.pairs(), snapshot.task.answers()))
+    pairs, answers = (torch.from_numpy(a)[train] for a in (snapshot.modular.pairs(), snapshot.modular.answers()))
     start = time.process_time()
     return learning_coefficient(snapshot.net, pairs, answers, sampler), time.process_time() - start
 

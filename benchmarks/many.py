@@ -19,10 +19,12 @@ from benchmarks.timing import take_turns
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.nets import MlpConfig, NetConfig, TransformerConfig, build_net
-from pipeline.params import RecipeParams, load_params
+from pipeline.recipe_files import load_recipe
+from pipeline.recipe_params import RecipeParams
 from pipeline.tasks import ModularTask
-from train.loop import Budget, fit, pick_device
+from train.loop import Budget, fit
 from train.many import fit_many, fitting
+from train.run import pick_device
 
 FRACTION = 0.4
 
@@ -62,19 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nets", type=int, default=16, help="how many (default: 16)")
     parser.add_argument("--steps", type=int, default=20, help="steps of each (default: 20)")
     parser.add_argument("--repeats", type=int, default=3, help="turns of both ways (default: 3)")
-    parser.add_argument("--recipes", nargs="+", default=["standard", "catapult"], help="names in params.yaml")
+    parser.add_argument("--recipes", nargs="+", default=["standard", "catapult"], help="names in train/recipes")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     options = parser.parse_args(arguments)
     if min(options.nets, options.steps, options.repeats) < 1:
         raise UserError("--nets, --steps and --repeats: give whole numbers, 1 or more")
-    device, params = pick_device(options.device), load_params()
+    device = pick_device(options.device)
+    recipes = {name: load_recipe(name) for name in options.recipes}
     where = f"{torch.get_num_threads()} thread(s)" if device.type == "cpu" else torch.cuda.get_device_name(device)
     print(f"{options.nets} nets, {options.steps} steps, {device.type}, {where}, torch {torch.__version__}\n")
     print("| net | recipe | at once | one by one, steps a second | together | ratio |\n|---|---|---|---|---|---|")
     for name, (p, config) in CASES.items():
         at_once = min(options.nets, fitting(config, ModularTask(p), FRACTION, None, device))
-        for recipe in options.recipes:
-            chosen = params.run_config(recipe).recipe
+        for recipe, chosen in recipes.items():
             variants = ways(p, config, chosen, options.nets, options.steps, device)
             costs = take_turns(variants, options.repeats, lambda: None)
             walls = {way: median(cost.wall for cost in own) for way, own in costs.items()}

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, Literal
 
 from pipeline.errors import UserError
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 
 LEVELS = (0.95, 0.99, 1.0)
 Quantity = Literal["step", "samples", "cpu_seconds"]

@@ -28,7 +28,7 @@ from benchmarks.timing import take_turns
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.nets import build_net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from train.data import Batches, Data
 from train.environment import prepare
 from train.recipes import initialise
@@ -90,8 +90,8 @@ def step_of(protocol: Protocol, recipe: RecipeParams, matmul: str) -> Callable[[
     net = build_net(protocol.net)
     initialise(net, recipe.init, torch.Generator().manual_seed(0))
     trainer = Trainer(net, recipe, 0, matmul)
-    batches = Batches(Data.of(protocol.task, protocol.fraction, 0), protocol.batch, 0)
-    return lambda: trainer.step(*batches.next(), 1.0)
+    batches = Batches(Data.of_pairs(protocol.task, protocol.fraction, 0), protocol.batch, 0)
+    return lambda: trainer.step(batches.next(), 1.0)
 
 
 def report(protocol: Protocol, name: str, recipe: RecipeParams, peak: float, repeats: int) -> str:

@@ -21,17 +21,23 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+import pipeline.nets
+from benchmarks.defaults import modular_experiment, modular_task
 from interp.labels import Phase, label
 from interp.progress_measures import Measures, measure
+from pipeline.batch import Batch
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.nets import Transformer
-from pipeline.params import PipelineParams, RunConfig, ThresholdParams, load_params
+from pipeline.experiment import Experiment
+from pipeline.files import snapshot_paths
+from pipeline.params import PipelineParams, ThresholdParams, load_params
 from pipeline.progress import Progress
+from pipeline.recipe_files import load_recipe
 from pipeline.runs import load_snapshot
 from pipeline.validation import checked
 from train.data import Batches, Data
-from train.loop import Budget, first_net, train_run, train_steps
+from train.loop import Budget, train_steps
+from train.run import first_net, train_run
 from train.step import Trainer
 
 ALGORITHM: tuple[Phase, ...] = ("algorithm",)
@@ -86,23 +92,31 @@ class Net:
     labels: tuple[Phase, ...]
 
 
-def configure(params: PipelineParams, group: Group, p: int, seed: int) -> RunConfig:
-    """The configuration of one net: params.yaml with the group's task, budget and recipe, checked again."""
-    values = params.model_dump(mode="json")
-    recipes: dict[str, dict[str, Any]] = values["recipes"]
-    plain = recipes["standard"]
+def recipes() -> dict[str, dict[str, Any]]:
+    """The values of every recipe that a group may name."""
+    plain, catapult = (load_recipe(name).model_dump(mode="json") for name in ("standard", "catapult"))
     bare = {"kind": "adamw", "betas": plain["optimizer"]["betas"], "weight_decay": 0.0}
     muon = {"kind": "muon", "lr": 0.02, "weight_decay": 0.0, "momentum": 0.8, "nesterov": True}
-    recipes["grokked"] = plain | {"optimizer": bare | {"lr": 0.01, "weight_decay": 1.0}}
-    recipes["adamw_slow"] = plain | {"optimizer": bare | {"lr": 0.001}}
-    recipes["adamw_fast"] = plain | {"optimizer": bare | {"lr": 0.01}}
-    others = bare | {"lr": 0.02, "betas": recipes["catapult"]["embeddings"]["betas"]}
-    changed = {"init": recipes["catapult"]["init"], "optimizer": muon, "embeddings": others, "readout": others}
-    recipes["muon_bare"] = plain | changed
-    values["task"] |= {"p": p, "operation": group.operation}
+    others = bare | {"lr": 0.02, "betas": catapult["embeddings"]["betas"]}
+    return {
+        "standard": plain,
+        "catapult": catapult,
+        "grokked": plain | {"optimizer": bare | {"lr": 0.01, "weight_decay": 1.0}},
+        "adamw_slow": plain | {"optimizer": bare | {"lr": 0.001}},
+        "adamw_fast": plain | {"optimizer": bare | {"lr": 0.01}},
+        "muon_bare": plain | {"init": catapult["init"], "optimizer": muon, "embeddings": others, "readout": others},
+    }
+
+
+def configure(params: PipelineParams, group: Group, p: int, seed: int) -> Experiment:
+    """The experiment of one net: modular-standard of params.yaml with the group's task, budget and recipe."""
+    values = modular_experiment(params, "standard").model_dump(mode="json")
     steps, every = max(group.steps, group.cycle_steps), group.cycle_steps
+    phase = {"recipe": group.recipe, "last_cycle": steps // every, "parts": recipes()[group.recipe]}
+    values |= {"name": f"modular-{group.recipe}", "recipe": group.recipe, "phases": [phase]}
+    values["task"] |= {"p": p, "operation": group.operation}
     values["train"] |= {"seed": seed, "steps": steps, "cycle_steps": every, "evaluate_every": every, "device": "cpu"}
-    return checked(values, PipelineParams, f"{group.name}, seed {seed}").run_config(group.recipe)
+    return checked(values, Experiment, f"{group.name}, seed {seed}")
 
 
 def random_labels(p: int, seed: int) -> Int[Tensor, " pair"]:
@@ -110,12 +124,12 @@ def random_labels(p: int, seed: int) -> Int[Tensor, " pair"]:
     return torch.from_numpy(np.random.default_rng([seed, 1]).integers(0, p, p * p))
 
 
-def fit(config: RunConfig, data: Data, steps: int) -> Iterator[Transformer]:
+def fit(experiment: Experiment, data: Data, steps: int) -> Iterator[pipeline.nets.Net]:
     """The net at the start and after every cycle, on data that a run cannot describe; the same steps as a run's."""
-    net = first_net(config)
-    trainer = Trainer(net, config.recipe, config.train.seed)
-    batches = Batches(data, config.train.batch_size, config.train.seed)
-    budget = Budget(steps, config.train.cycle_steps, evaluate_every=steps + 1)
+    net, seed = first_net(experiment), experiment.train.seed
+    trainer = Trainer(net, experiment.parts, seed)
+    batches = Batches(data, experiment.train.batch_size, seed)
+    budget = Budget(steps, experiment.train.cycle_steps, evaluate_every=steps + 1)
     yield net
     for row in train_steps(trainer, batches, budget):
         if row["step"] % budget.cycle_steps == 0:
@@ -124,22 +138,23 @@ def fit(config: RunConfig, data: Data, steps: int) -> Iterator[Transformer]:
 
 def train_net(params: PipelineParams, group: Group, p: int, seed: int) -> Net:
     """Train one net of the group and measure its snapshots."""
-    config = configure(params, group, p, seed)
-    task, key_power = config.task.task(), params.interp.key_power
+    experiment = configure(params, group, p, seed)
+    given, key_power = modular_task(experiment), params.interp.key_power
+    task = given.task()
     pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
-    chosen = np.arange(p * p) if group.all_pairs else task.split(config.task.train_fraction, seed)[0]
+    chosen = np.arange(p * p) if group.all_pairs else task.split(given.train_fraction, seed)[0]
     train = torch.from_numpy(chosen)
     if group.own_loop:
         labels = random_labels(p, seed) if group.random_labels else answers
-        data = Data(pairs[train], labels[train], pairs[:0], labels[:0])
-        measures = [measure(net, task, train, None, labels, key_power) for net in fit(config, data, group.steps)]
+        nets = fit(experiment, Data(Batch(pairs[train], labels[train]), {}), group.steps)
+        measures = [measure(net, task, train, None, labels, key_power) for net in nets]
     else:
         with tempfile.TemporaryDirectory() as directory:
-            run = train_run(config, Path(directory) / "run", Path(directory) / "state")
-            nets = (load_snapshot(path).net for path in run.snapshots)
+            run = train_run(experiment, Path(directory) / "run", Path(directory) / "state")
+            nets = (load_snapshot(path).net for path in snapshot_paths(run))
             measures = [measure(net, task, train, None, None, key_power) for net in nets]
-    given: list[Phase] = [label(m, p, params.interp.thresholds) for m in measures]
-    return Net(p, seed, tuple(measures), tuple(given))
+    labelled: list[Phase] = [label(m, p, params.interp.thresholds) for m in measures]
+    return Net(p, seed, tuple(measures), tuple(labelled))
 
 
 def number(value: float, digits: int) -> str:

@@ -21,14 +21,13 @@ from interp.circuits import load_circuit
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
-from pipeline.params import CONSOLIDATION, load_params
-from pipeline.report import page
-from pipeline.report.axes import LEFT, RIGHT
-from pipeline.report.figures import timeline, training
-from pipeline.report.read import record
-from pipeline.report.records import Record
-from pipeline.report.svg import Scale, Svg, log_domain
-from pipeline.report.timeline_page import timeline_page
+from pipeline.svg import Scale, Svg, log_domain
+from stages.report import page
+from stages.report.axes import LEFT, RIGHT
+from stages.report.figures import timeline, training
+from stages.report.read import record
+from stages.report.records import Record
+from stages.report.timeline_page import timeline_page
 
 PANEL, GAP, TOP = 400, 30, 64
 BAND = 74
@@ -39,11 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m benchmarks.picture", description=__doc__)
     parser.add_argument("--browser", help="a Chromium, for the pictures of the circuit view")
     options = parser.parse_args(arguments)
-    params = load_params()
-    records = [record(params.run_key(recipe), Path()) for recipe in ("standard", "adamw_tuned", "catapult")]
+    records = [record(f"modular-{recipe}", Path()) for recipe in ("standard", "adamw_tuned", "catapult")]
     write_atomically(Path("docs/transition.svg"), transition(records))
     if options.browser:
-        photograph(options.browser, records[-1], params.run_key(f"catapult_{CONSOLIDATION}"))
+        photograph(options.browser, records[-1], "modular-catapult_consolidation")
     return 0
 
 
@@ -77,7 +75,7 @@ def transition(records: Sequence[Record]) -> str:
 
 
 def photograph(browser: str, found: Record, consolidated: str) -> None:
-    """Pages of the commands, in windows of a headless browser: a run's timeline, and the circuit of another's key."""
+    """Pages of the commands, in windows of a headless browser: the timeline of a run, the circuit of `consolidated`."""
     program = shutil.which(browser)
     if program is None:
         raise UserError(f"--browser = {browser}: no such program; name a Chromium")

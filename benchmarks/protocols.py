@@ -1,28 +1,35 @@
 """The races: task, train fraction, net and batch of each, where its recipes are, and the published results to beat.
 
 Recipes are data with the same names in every race (P3 has some of them): P2 is the default task of params.yaml and
-takes those that are there; P1 and P3 have a file each in benchmarks/recipes. The files say where a recipe comes from
-and how it was tuned.
+takes those of train/recipes that are of one phase and for nets on pairs; P1 and P3 have a file each in
+benchmarks/recipes. The files say where a recipe comes from and how it was tuned.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from benchmarks.defaults import pair_recipes
 from pipeline.errors import UserError
 from pipeline.nets import DeepTransformerConfig, MlpConfig, NetConfig, TransformerConfig, config_from, describe
-from pipeline.params import PipelineParams, RecipeBook, RecipeParams
+from pipeline.recipe_files import RecipeBook
+from pipeline.recipe_params import RecipeParams
 from pipeline.tasks import ModularTask, Operation
 from pipeline.validation import load_checked
 
 ROOT = Path(__file__).parents[1]
+NAME = re.compile(r"[a-z0-9][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """`batch` None is the whole training set in every step; `steps` is the budget of every recipe."""
+    """`batch` None is the whole training set in every step; `steps` is the budget of every recipe.
+
+    A `recipes_file` of None is all of train/recipes that is for nets on pairs.
+    """
 
     name: str
     task: ModularTask
@@ -31,14 +38,15 @@ class Protocol:
     batch: int | None
     steps: int
     evaluate_every: int
-    recipes_file: Path
+    recipes_file: Path | None
     published: tuple[str, ...]
     cycle_steps: int = 10
 
     def recipes(self) -> dict[str, RecipeParams]:
-        """All recipes of the race by name."""
-        kind = PipelineParams if self.recipes_file.name == "params.yaml" else RecipeBook
-        return load_checked(self.recipes_file, kind).recipes
+        """All recipes of the race by name; names are part of file names and of lists with commas."""
+        if self.recipes_file is None:
+            return pair_recipes()
+        return load_checked(self.recipes_file, RecipeBook).recipes
 
     def changed(
         self,
@@ -92,7 +100,7 @@ P2 = Protocol(
     batch=None,
     steps=600,
     evaluate_every=1,
-    recipes_file=ROOT / "params.yaml",
+    recipes_file=None,
     published=("7,930 steps to test loss < .1 (1 seed): AdamW lr .001 wd 1, Nanda et al. 2023, shipped curves",),
 )
 

@@ -35,8 +35,9 @@ from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
 from pipeline.files import write_atomically
 from pipeline.nets import Net, build_net
-from pipeline.params import RecipeBook, RecipeParams
 from pipeline.progress import Progress
+from pipeline.recipe_files import RecipeBook
+from pipeline.recipe_params import RecipeParams
 from pipeline.validation import load_checked
 from train.data import Data
 from train.divergence import refuse_divergence
@@ -117,8 +118,8 @@ class Shares:
 def shares(net: Net, recipe: RecipeParams, data: Data) -> Shares:
     """Over the training set. Without a penalty both gradients are one."""
     weights = list(net.parameters())
-    residual = net.residual(data.train_pairs)
-    loss = training_loss(recipe.loss, recipe.temperature, net.readout(residual), data.train_answers)
+    residual = net.residual(data.train.inputs)
+    loss = training_loss(recipe.loss, recipe.temperature, net.readout(residual), data.train.targets)
     ce = torch.autograd.grad(loss, [residual, *weights], retain_graph=recipe.norm_penalty is not None)
     descended: Sequence[Tensor] = ce
     if recipe.norm_penalty is not None:
@@ -142,7 +143,7 @@ def last_layer(net: Net, recipe: RecipeParams, data: Data) -> tuple[float, float
     """The `alignment`, `penalty_along` and `rate_correlation` of a Moment."""
     layer, seen = last_hidden(net), []
     handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
-    residual = net.residual(data.train_pairs)
+    residual = net.residual(data.train.inputs)
     handle.remove()
     weight, inputs = layer.weight.detach(), seen[0]
     alignment = input_alignment(weight, inputs)
@@ -155,7 +156,7 @@ def last_layer(net: Net, recipe: RecipeParams, data: Data) -> tuple[float, float
 def measure(net: Net, recipe: RecipeParams, data: Data, step: int, hessian: bool) -> Moment:
     """Everything about a net at one moment; the top eigenvalues, which cost the most, only with `hessian`."""
     weights = list(net.parameters())
-    pairs, answers = data.train_pairs, data.train_answers
+    pairs, answers = data.train.inputs, data.train.targets
     with torch.no_grad():
         logits = net(pairs)
     equal = inverse_temperature(logits, answers, LEVEL)
@@ -167,14 +168,14 @@ def measure(net: Net, recipe: RecipeParams, data: Data, step: int, hessian: bool
         product = hessian_product(cross_entropy(scale), weights, units)
         return top_eigenvalue(product, sum(w.numel() for w in weights), LANCZOS_STEPS, LANCZOS_ERROR).value
 
-    loss, accuracy = evaluate(net, pairs, answers)
+    loss, accuracy = evaluate(net, data.train)
     measured = shares(net, recipe, data)
     alignment, along, correlation = last_layer(net, recipe, data)
     return Moment(
         step=step,
         train_loss=loss,
         train_accuracy=accuracy,
-        test_accuracy=evaluate(net, data.test_pairs, data.test_answers)[1],
+        test_accuracy=evaluate(net, data.tried["test"])[1],
         length=float(torch.linalg.vector_norm(net.residual(pairs).detach(), dim=1).mean()),
         row_share=measured.rows,
         row_share_descended=measured.rows_descended,
@@ -211,7 +212,7 @@ def train(pairing: Pairing, arm: Arm, seed: int, imposed: Sequence[Sequence[floa
     recipe = pairing.recipe_of(arm)
     net = build_net(protocol.net)
     initialise(net, recipe.init, torch.Generator().manual_seed(seed))
-    data, trainer = Data.of(protocol.task, protocol.fraction, seed), Trainer(net, recipe, seed)
+    data, trainer = Data.of_pairs(protocol.task, protocol.fraction, seed), Trainer(net, recipe, seed)
     fit: Moment | None = None
     norms: list[list[float]] = []
     along_the_way: list[Shares] = []
@@ -219,7 +220,7 @@ def train(pairing: Pairing, arm: Arm, seed: int, imposed: Sequence[Sequence[floa
         if step % EVERY == 0:
             along_the_way.append(shares(net, recipe, data))
         factor = multiplier(recipe.schedule, step, protocol.cycle_steps, protocol.steps)
-        loss, accuracy, _ = trainer.step(data.train_pairs, data.train_answers, factor)
+        loss, accuracy, _ = trainer.step(data.train, factor)
         refuse_divergence(net, loss, step + 1, trainer.rates[0] * factor)
         if imposed:
             impose(net, imposed[step])

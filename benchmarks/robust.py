@@ -22,7 +22,7 @@ from verify.exact_net import ExactNet, load_exact_net
 from verify.robust import BITS, RobustReport, robustness, table_rms
 from verify.subspace import fourier_subspace
 
-NETS = ("compressed/modular-catapult-s0/student.safetensors", "compressed/modular-standard-s0/student.safetensors")
+NETS = ("compressed/modular-catapult/student.safetensors", "compressed/modular-standard/student.safetensors")
 OPEN = 0.01
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 

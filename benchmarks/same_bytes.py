@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from benchmarks.defaults import modular_experiment
 from benchmarks.emulation import EMULATIONS
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
@@ -67,7 +68,8 @@ def digests(names: list[str], steps: int) -> dict[str, tuple[str, float]]:
     from train import recipes
     from train.data import Batches, Data
     from train.environment import prepare
-    from train.loop import Budget, first_net, train_steps
+    from train.loop import Budget, train_steps
+    from train.run import first_net
     from train.step import Trainer
 
     prepare()
@@ -77,12 +79,11 @@ def digests(names: list[str], steps: int) -> dict[str, tuple[str, float]]:
         torch.set_num_threads(int(os.environ["THREADS"]))
     params, found = load_params(), {}
     for name in names:
-        config = params.run_config(name)
-        net = first_net(config)
-        trainer = Trainer(net, config.recipe, config.train.seed, config.train.matmul_precision)
-        data = Data.of(config.task.task(), config.task.train_fraction, config.train.seed, torch.device("cpu"))
-        batches = Batches(data, config.train.batch_size, config.train.seed)
-        budget = Budget(config.train.steps, config.train.cycle_steps, config.train.steps + 1)
+        experiment = modular_experiment(params, name)
+        net, given = first_net(experiment), experiment.train
+        trainer = Trainer(net, experiment.parts, given.seed, given.matmul_precision)
+        batches = Batches(Data.of(experiment.task.split(given.seed)), given.batch_size, given.seed)
+        budget = Budget(given.steps, given.cycle_steps, given.steps + 1)
         times = [time.perf_counter()]
         for _ in zip(range(steps), train_steps(trainer, batches, budget), strict=False):
             times.append(time.perf_counter())

@@ -24,73 +24,79 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from transformer_lens.hook_points import HookPoint
 
+from benchmarks.defaults import modular_experiment, modular_task, transformer
 from benchmarks.timing import WARM_UP, Cost, cost_of, take_turns
 from interp.analyse import analyse_run
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.params import AdamWParams, InterpParams, RunConfig, load_params
+from pipeline.experiment import Experiment
+from pipeline.nets import Transformer
+from pipeline.params import InterpParams, load_params
 from pipeline.progress import Progress
+from pipeline.recipe_params import AdamWParams
 from pipeline.runs import Run
 from train.data import Data
 from train.environment import prepare
-from train.loop import first_net
 from train.losses import accuracy, cross_entropy
+from train.run import first_net
 from train.step import Trainer
 
 
-def data_of(config: RunConfig) -> Data:
-    return Data.of(config.task.task(), config.task.train_fraction, config.train.seed)
+def data_of(experiment: Experiment) -> Data:
+    return Data.of(experiment.task.split(experiment.train.seed))
 
 
-def our_step(config: RunConfig, data: Data, general: bool) -> Callable[[], object]:
+def our_step(experiment: Experiment, data: Data, general: bool) -> Callable[[], object]:
     """A training step of ours on a fresh net; `general` puts an identity hook on the net's input."""
-    net = first_net(config)
-    trainer = Trainer(net, config.recipe, config.train.seed)
+    net = first_net(experiment)
+    trainer = Trainer(net, experiment.parts, experiment.train.seed)
     if general:
+        assert isinstance(net, Transformer)
         net.hook_embed.add_hook(identity)
-    return lambda: trainer.step(data.train_pairs, data.train_answers, 1.0)[:2]
+    return lambda: trainer.step(data.train, 1.0)[:2]
 
 
 def identity(tensor: Tensor, *, hook: HookPoint) -> Tensor:
     return tensor
 
 
-def native_net(config: RunConfig) -> nn.Module:
+def native_net(experiment: Experiment) -> nn.Module:
     """The same shape as TransformerLens builds it: no norms, logits at every position, biases in attention as well."""
     from transformer_lens.config import TransformerBridgeConfig
     from transformer_lens.model_bridge import TransformerBridge
 
-    assert config.net is not None  # it begins with a new one
+    p = modular_task(experiment).p
     shape: dict[str, Any] = {
         "n_layers": 1,
         "n_ctx": 3,
-        **config.net.widths(),
-        "d_vocab": config.task.p + 1,
-        "d_vocab_out": config.task.p,
+        **transformer(experiment).widths(),
+        "d_vocab": p + 1,
+        "d_vocab_out": p,
         "act_fn": "relu",
         "normalization_type": None,
-        "seed": config.train.seed,
+        "seed": experiment.train.seed,
     }
     return vars(TransformerBridge)["boot_native"].__func__(TransformerBridgeConfig(**shape))
 
 
-def native_step(config: RunConfig, data: Data) -> Callable[[], object]:
+def native_step(experiment: Experiment, data: Data) -> Callable[[], object]:
     """The same batch, loss and accuracy by TransformerLens's net."""
-    net, rates = native_net(config), config.recipe.optimizer
+    net, recipe, rates = native_net(experiment), experiment.parts, experiment.parts.optimizer
     if not isinstance(rates, AdamWParams):
         raise ValueError("the native net is timed under an AdamW recipe")
     optimizer = AdamW(net.parameters(), lr=rates.lr, betas=rates.betas, weight_decay=rates.weight_decay)
-    equals = data.train_pairs.new_full((len(data.train_pairs), 1), config.task.p)
-    tokens = torch.cat([data.train_pairs, equals], dim=1)
+    pairs, answers = data.train.inputs, data.train.targets
+    equals = pairs.new_full((len(pairs), 1), modular_task(experiment).p)
+    tokens = torch.cat([pairs, equals], dim=1)
 
     def step() -> None:
         logits = net(tokens)[:, -1]
-        loss = F.cross_entropy(logits.double() * config.recipe.temperature, data.train_answers)
+        loss = F.cross_entropy(logits.double() * recipe.temperature, answers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        cross_entropy(logits.detach(), data.train_answers).item()
-        accuracy(logits.detach(), data.train_answers).item()
+        cross_entropy(logits.detach(), answers).item()
+        accuracy(logits.detach(), answers).item()
 
     return step
 
@@ -121,14 +127,14 @@ def analysis_line(run: Path, params: InterpParams, repeats: int) -> str:
     )
 
 
-def steps_of(configs: Mapping[str, RunConfig]) -> tuple[dict[str, Callable[[], object]], str]:
+def steps_of(experiments: Mapping[str, Experiment]) -> tuple[dict[str, Callable[[], object]], str]:
     """Every variant of the step by name, and a line of explanation where TransformerLens's is missing."""
     variants: dict[str, Callable[[], object]] = {}
-    for name, config in configs.items():
-        data = data_of(config)
-        variants[f"{name}, looked up"] = our_step(config, data, general=False)
-        variants[f"{name}, general"] = our_step(config, data, general=True)
-    standard = configs["standard"]
+    for name, experiment in experiments.items():
+        data = data_of(experiment)
+        variants[f"{name}, looked up"] = our_step(experiment, data, general=False)
+        variants[f"{name}, general"] = our_step(experiment, data, general=True)
+    standard = experiments["standard"]
     try:
         variants["standard, TL native"] = native_step(standard, data_of(standard))
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -145,10 +151,11 @@ def main(arguments: list[str] | None = None) -> int:
         raise UserError(f"--repeats = {options.repeats}, --threads = {options.threads}: give whole numbers, 1 or more")
     prepare()
     params = load_params()
-    configs = {name: params.run_config(name) for name in ("standard", "catapult")}
-    variants, missing = steps_of(configs)
-    pairs = int(params.task.train_fraction * params.task.p**2)
-    print(f"{params.task.task()}, {pairs} pairs a step, {os.cpu_count()} cores, torch {torch.__version__}\n\n{HEADER}")
+    experiments = {name: modular_experiment(params, name) for name in ("standard", "catapult")}
+    variants, missing = steps_of(experiments)
+    task = modular_task(experiments["standard"])
+    pairs = int(task.train_fraction * task.p**2)
+    print(f"{task.task()}, {pairs} pairs a step, {os.cpu_count()} cores, torch {torch.__version__}\n\n{HEADER}")
     analyses: list[str] = []
     with Progress("speed", len(options.threads) * (WARM_UP + options.repeats), unit="turn") as progress:
         for threads in options.threads:
@@ -156,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
             costs = take_turns(variants, options.repeats, progress.advance)
             for name, own in costs.items():
                 print(row(name, threads, own, costs[f"{name.partition(',')[0]}, looked up"]), flush=True)
-            analyses.append(analysis_line(Path("runs") / configs["catapult"].key, params.interp, 3))
+            analyses.append(analysis_line(Path("runs") / experiments["catapult"].name, params.interp, 3))
     print("\n" + "\n".join(filter(None, [missing, *analyses])))
     return 0
 

@@ -24,6 +24,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.defaults import modular_task
 from benchmarks.emulation import EMULATIONS, emulate
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
@@ -75,22 +76,24 @@ def run_label(params: PipelineParams, recipe: str, root: Path) -> Outcome:
     from interp.phases import find_phases
     from interp.progress_measures import measure_evaluation, spectra_of
     from interp.snapshots import evaluate_snapshot
-    from train.loop import train_run
+    from pipeline.runs import Run
+    from train.run import train_run
     from verify.verdicts import verdict_of
 
-    config = params.run_config(recipe)
-    run = train_run(config, root / config.key, root / "state")
+    experiment = params.experiment(f"modular-{recipe}")
+    task = modular_task(experiment)
+    run = Run.open(train_run(experiment, root / experiment.name, root / "state"))
     train = torch.from_numpy(run.split()[0])
     power = params.interp.key_power
     keys = key_frequencies(spectra_of(evaluate_snapshot(run, run.snapshots[-1])[1]).logits, power)
     series = [
         measure_evaluation(evaluate_snapshot(run, path)[1], train, keys, key_power=power) for path in run.snapshots
     ]
-    phases = find_phases(series, config.task.p, params.interp.thresholds)
+    phases = find_phases(series, task.p, params.interp.thresholds)
     found = verdict_of(run.snapshots[-1])
     return Outcome(
-        p=config.task.p,
-        seed=config.train.seed,
+        p=task.p,
+        seed=experiment.train.seed,
         recipe=recipe,
         test_accuracy=series[-1].test_accuracy,
         transition=phases.transition,
@@ -107,21 +110,22 @@ def run_chain(params: PipelineParams, recipe: str, root: Path) -> Outcome:
     from compress.ladder import compress_run
     from interp.analyse import analyse_run
     from pipeline.files import snapshot_paths
-    from train.loop import train_run
+    from train.run import train_run
     from verify.run import Nets, verify_run
 
-    config = params.run_config(recipe)
-    run, analysis, compressed = (root / name / config.key for name in ("runs", "analysis", "compressed"))
-    train_run(config, run, root / "state")
+    experiment = params.experiment(f"modular-{recipe}")
+    run, analysis, compressed = (root / name / experiment.name for name in ("runs", "analysis", "compressed"))
+    train_run(experiment, run, root / "state")
     phases = analyse_run(run, analysis, params.interp)
-    ladder = compress_run(run, analysis, compressed, params.compress)
+    ladder = compress_run(run, analysis, compressed, params.compress.pairs)
+    student = compressed / "student_float.safetensors"  # none where the integer student is the net's own core
     nets = Nets(
         trained=snapshot_paths(run)[-1],
         pruned=compressed / "pruned.safetensors",
-        student=compressed / "student_float.safetensors",
+        student=student if student.exists() else None,
         integer=compressed / "student.safetensors",
     )
-    summary = verify_run(nets, root / "proofs" / config.key, params.verify.timeout)
+    summary = verify_run(nets, root / "proofs" / experiment.name, params.verify.timeout)
     coefficients = [moment.learning_coefficient.value for moment in phases.moments]
     numbers = {
         "integers of the student": ladder.rungs[-1].parameters,
@@ -140,8 +144,8 @@ def run_chain(params: PipelineParams, recipe: str, root: Path) -> Outcome:
         if result.claim.kind == "radius":
             numbers["radius of the student"] = result.measured["smallest"]
     return Outcome(
-        p=config.task.p,
-        seed=config.train.seed,
+        p=modular_task(experiment).p,
+        seed=experiment.train.seed,
         recipe=recipe,
         test_accuracy=phases.measures[-1].test_accuracy,
         transition=phases.transition_cycle,
@@ -170,8 +174,8 @@ DEPTHS = {"label": run_label, "chain": run_chain}
 def with_task(params: PipelineParams, seed: int, p: int, operation: str) -> PipelineParams:
     """The parameters of params.yaml with another seed and task, checked again."""
     values = params.model_dump(mode="json")
-    values["train"]["seed"] = seed
-    values["task"] |= {"p": p, "operation": operation}
+    values["train"]["modular"]["seed"] = seed
+    values["tasks"]["modular"] |= {"p": p, "operation": operation}
     return checked(values, PipelineParams, "--seeds, --first, --p")
 
 

@@ -32,7 +32,7 @@ from benchmarks.outcome import LEVELS, Point, first_reaching
 from benchmarks.protocols import PROTOCOLS, Protocol, choose
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from train.divergence import Diverged
 
 FIRST_SEED = 10000

@@ -5,10 +5,9 @@ Names are imported when they are first used: torch and TransformerLens take seco
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pipeline  # noqa: F401 (holds numpy and torch to one instruction set)
+from pipeline.lazy import lazily
 
 if TYPE_CHECKING:
     from compress.closing import Closing as Closing
@@ -34,19 +33,4 @@ if TYPE_CHECKING:
     from compress.teacher import observe as observe
     from compress.teacher import spectrum as spectrum
 
-_HOMES = {
-    "closing": ("Closing", "measure_closing"),
-    "distill": ("Distilled", "DistillOptions", "distill_student"),
-    "ladder": ("Compressed", "Ladder", "Rung", "compress_net", "compress_run"),
-    "prune": ("Pruned", "prune_net", "prune_to"),
-    "quantize": ("QuantizeOptions", "quantize_student"),
-    "student": ("Student", "load_student", "save_student"),
-    "teacher": ("Teacher", "key_frequencies", "observe", "spectrum"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"compress.{home}"), name)
-    raise AttributeError(f"module 'compress' has no attribute {name!r}")
+__getattr__ = lazily(__name__, __file__)

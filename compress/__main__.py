@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.command_line import Parser
 from pipeline.errors import UserError, reported
-from pipeline.params import CompressParams
+from pipeline.params import PairCompressParams, room_params
 
 DESCRIPTION = """\
 Compress the last snapshot of a training run of (a + b) mod p, in four rungs:
@@ -29,7 +29,7 @@ Each is counted over all p^2 inputs. What a net has wrong, its student gets wron
 a net that memorised is not repaired here.
 
 example:
-  python -m compress runs/modular-catapult-s0 --analysis analysis/modular-catapult-s0
+  python -m compress runs/modular-catapult --analysis analysis/modular-catapult
 
 writes, in a directory that is replaced as a whole, pruned.safetensors,
 student_float.safetensors, student.safetensors, ladder.csv and ladder.json.
@@ -54,13 +54,13 @@ OPTIONS = {
 
 def parser() -> Parser:
     top = Parser(prog="python -m compress", description=DESCRIPTION)
-    top.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
+    top.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult")
     top.add_argument("--analysis", type=Path, metavar="DIR", help="holds circuit.json (default: analysis/<key>)")
     top.add_argument("--out", type=Path, metavar="DIR", help="directory to write (default: compressed/<key>)")
+    top.add_argument("--params", type=Path, default=Path("params.yaml"), help="its section compress has the defaults")
     for name, text in OPTIONS.items():
-        default = CompressParams.model_fields[name].default
-        flag = "--" + name.replace("_", "-")
-        top.add_argument(flag, type=type(default), default=default, metavar="X", help=f"{text} (default: {default})")
+        kind = type(PairCompressParams.model_fields[name].default)
+        top.add_argument("--" + name.replace("_", "-"), type=kind, metavar="X", help=text)
     return top
 
 
@@ -83,16 +83,17 @@ def _compress(options: argparse.Namespace) -> int:
     return 0
 
 
-def _params(options: argparse.Namespace) -> CompressParams:
-    values = {name: getattr(options, name) for name in OPTIONS}
+def _params(options: argparse.Namespace) -> PairCompressParams:
+    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name) is not None}
+    values = room_params(options.params).compress.pairs.model_dump() | given
     try:
-        return CompressParams(**values)
+        return PairCompressParams(**values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if not first["loc"]:
             raise UserError(first["msg"].removeprefix("Value error, ")) from None
         name = str(first["loc"][0])
-        mend = CompressParams.model_fields[name].description or first["msg"]
+        mend = PairCompressParams.model_fields[name].description or first["msg"]
         raise UserError(f"--{name.replace('_', '-')} = {first['input']}: {first['msg']}; {mend}") from None
 
 

@@ -29,7 +29,7 @@ from pipeline.errors import UserError
 from pipeline.files import fresh_directory, only_replaces, to_json, write_atomically
 from pipeline.kernels import settle
 from pipeline.nets import Transformer
-from pipeline.params import CompressParams
+from pipeline.params import PairCompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 
@@ -104,7 +104,7 @@ def compress_net(
     snapshot: Snapshot,
     head_scores: Float64[np.ndarray, " head"],
     neuron_scores: Float64[np.ndarray, " d_mlp"],
-    params: CompressParams,
+    params: PairCompressParams,
     say: Callable[[str], None] = lambda text: None,
 ) -> Compressed:
     """Prune, distil and quantise one net. The same arguments give the same bits, whatever the number of cores.
@@ -113,7 +113,7 @@ def compress_net(
     "train", those of the training pairs are; the scores of the circuit, which order the pruning, are taken on those
     too.)
     """
-    net, task = snapshot.net, snapshot.task
+    net, task = snapshot.net, snapshot.modular
     train, held_out = snapshot.split()
     settle()
     rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
@@ -154,7 +154,7 @@ def compress_net(
 
 
 def _own_core(
-    net: Transformer, teacher: Teacher, params: CompressParams, say: Callable[[str], None]
+    net: Transformer, teacher: Teacher, params: PairCompressParams, say: Callable[[str], None]
 ) -> tuple[Distilled, Student, OwnCore] | None:
     """The integer core of a small net, where it names the net's answers and a proof over its features closes."""
     core = core_of(net, teacher)
@@ -176,7 +176,7 @@ def compress_run(
     run_dir: Path,
     analysis_dir: Path,
     out_dir: Path,
-    params: CompressParams,
+    params: PairCompressParams,
     say: Callable[[str], None] = lambda text: None,
 ) -> Ladder:
     """Compress the last snapshot of a run, led by the circuit in `analysis_dir`, into a directory replaced as a whole.
@@ -221,7 +221,9 @@ def ladder_json(ladder: Ladder) -> str:
     return to_json({"schema": LADDER_SCHEMA, "compression": ladder.compression, **asdict(ladder)})
 
 
-def _closing_student(teacher: Teacher, params: CompressParams, say: Callable[[str], None]) -> tuple[Distilled, Student]:
+def _closing_student(
+    teacher: Teacher, params: PairCompressParams, say: Callable[[str], None]
+) -> tuple[Distilled, Student]:
     """Distil and quantise until the closing ratio, against the teacher's own answers, is at most params.closing_ratio.
 
     Attempt i has i more units a frequency and other starts; the attempt with the smallest ratio is returned. A

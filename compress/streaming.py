@@ -19,8 +19,8 @@ import torch
 from compress.crowd import Crowd, Grid, Lessons
 from pipeline.kernels import settle
 from pipeline.nets.recurrent import Recurrent
-from pipeline.stream_params import StreamCompressParams
-from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
+from pipeline.params import StreamCompressParams
+from pipeline.runs import Snapshot, save_snapshot
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask
 
@@ -68,7 +68,7 @@ def frontier(machine: Machine, params: StreamCompressParams, say: Callable[[str]
 def save_point(point: Point, task: StreamTask, directory: Path) -> Path:
     """The student as a snapshot, named by its units and bits."""
     path = directory / f"units-{point.n_hidden:02d}-bits-{point.bits}.safetensors"
-    save_stream_snapshot(path, StreamSnapshot(point.net, task, "student", 0, 0, 0))
+    save_snapshot(path, Snapshot(point.net, task, None, "student", 0, 0, 0))
     return path
 
 

@@ -5,10 +5,9 @@ Names are imported when they are first used: torch and TransformerLens take seco
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pipeline  # noqa: F401 (holds numpy and torch to one instruction set)
+from pipeline.lazy import lazily
 
 if TYPE_CHECKING:
     from interp.algorithms import name_algorithm as name_algorithm
@@ -31,21 +30,4 @@ if TYPE_CHECKING:
     from interp.progress_measures import Measures as Measures
     from interp.progress_measures import measure as measure
 
-_HOMES = {
-    "algorithms": ("name_algorithm",),
-    "analyse": ("Analysis", "analyse_run"),
-    "attribution": ("METHODS", "Attribution", "contrast"),
-    "circuits": ("component_scores", "find", "load_circuit", "save_circuit"),
-    "forward": ("Evaluation", "evaluate"),
-    "labels": ("Phase", "label"),
-    "llc": ("learning_coefficient",),
-    "phases": ("Phases", "find_phases"),
-    "progress_measures": ("Measures", "measure"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"interp.{home}"), name)
-    raise AttributeError(f"module 'interp' has no attribute {name!r}")
+__getattr__ = lazily(__name__, __file__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from interp.commands import analyse, attribute, bridge, export, import_run, measures, timeline
+from interp.commands import analyse, attribute, bridge, export, import_run, measures
 from pipeline.command_line import Parser
 from pipeline.errors import reported
 
@@ -17,17 +17,15 @@ Look inside the snapshots of a training run of (a + b) mod p.
             methods, and the smallest circuit that is faithful
   export    a circuit of `attribute` as a web page, GraphML, DOT or Neuronpedia graph
   measures  the measures of one snapshot and the evidence for its phase, as a table
-  timeline  every snapshot of a run in one picture
   bridge    a snapshot in TransformerLens, with the same logits
   import    a checkpoint that others trained, or a folder of them, as a run
 
 examples:
-  python -m interp analyse runs/modular-catapult-s0 --out analysis/modular-catapult-s0
-  python -m interp attribute runs/modular-catapult-s0 --snapshot 5 --out circuit.json
+  python -m interp analyse runs/modular-catapult --out analysis/modular-catapult
+  python -m interp attribute runs/modular-catapult --snapshot 5 --out circuit.json
   python -m interp export circuit.json --out circuit.html
-  python -m interp measures runs/modular-catapult-s0/snapshots/cycle-0050.safetensors
-  python -m interp timeline runs/modular-catapult-s0 --out timeline.html
-  python -m interp bridge runs/modular-catapult-s0
+  python -m interp measures runs/modular-catapult/snapshots/cycle-0050.safetensors
+  python -m interp bridge runs/modular-catapult
   python -m interp import model.pt --layout tl --task modular --p 59
 
 interp/README.md defines the measures and the phases.
@@ -38,7 +36,6 @@ COMMANDS = {
     "attribute": attribute,
     "export": export,
     "measures": measures,
-    "timeline": timeline,
     "bridge": bridge,
     "import": import_run,
 }

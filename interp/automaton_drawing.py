@@ -10,7 +10,7 @@ import math
 
 import networkx as nx
 
-from pipeline.report.svg import Svg, number
+from pipeline.svg import Svg, number
 
 WIDTH, RADIUS, HEAD, LINE = 360.0, 20.0, 8.0, 14.0
 XMLNS = ' xmlns="http://www.w3.org/2000/svg"'

@@ -26,6 +26,7 @@ from pipeline.files import check_writable, fresh_directory, to_json
 from pipeline.nets import Net, NetConfig, TransformerConfig, build_net, describe
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
+from pipeline.tasks.registry import describe_task
 
 Layout = Literal["tl", "module", "catapult"]
 Reader = Callable[[Path], "list[Read]"]
@@ -81,9 +82,9 @@ def import_checkpoints(source: Path, out: Path, read: Reader, layout: Layout) ->
                 raise UserError(
                     f"{file}: not of the training of {files[0].name} (shape, split or seed); import it alone"
                 )
-            found.append(Imported(file, snapshot, one.notes, *score(snapshot.net, snapshot.task)))
+            found.append(Imported(file, snapshot, one.notes, *score(snapshot.net, snapshot.modular)))
     found[0] = replace(
-        found[0], notes=(*found[0].notes, *other_operation(found[-1].snapshot.net, found[-1].snapshot.task))
+        found[0], notes=(*found[0].notes, *other_operation(found[-1].snapshot.net, found[-1].snapshot.modular))
     )
     if len(found) > MOST:
         raise UserError(f"{source}: {len(found)} checkpoints; a run holds at most {MOST}: import every tenth")
@@ -203,7 +204,7 @@ def _check_sizes(config: NetConfig, task: ModularTask) -> None:
         raise UserError(f"{', '.join(names)} = {sizes}: a net for that, not for --p {task.p}")
 
 
-def _training(snapshot: Snapshot[Net]) -> tuple[NetConfig, float, str, int]:
+def _training(snapshot: Snapshot[Net]) -> tuple[NetConfig, float | None, str, int]:
     return config_of(snapshot.net), snapshot.train_fraction, snapshot.recipe, snapshot.seed
 
 
@@ -227,16 +228,11 @@ def _params(key: str, layout: Layout, found: list[Imported]) -> dict[str, Any]:
     first = found[0].snapshot
     hashes = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in {one.file for one in found}}
     return {
-        "key": key,
-        "task": {
-            "name": "modular",
-            "operation": first.task.operation,
-            "p": first.task.p,
-            "train_fraction": first.train_fraction,
-        },
+        "name": key,
+        "task": {**describe_task(first.task), "train_fraction": first.train_fraction},
         "net": describe(config_of(first.net)),
-        "recipe": {"name": first.recipe},
-        "seed": first.seed,
+        "recipe": first.recipe,
+        "train": {"seed": first.seed},
         "imported": {
             "layout": layout,
             "notes": list(found[0].notes),

@@ -89,7 +89,7 @@ def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[A
     snapshot = load_snapshot(path, Net)
     if snapshot.task != run.task:
         raise UserError(f"{path}: computes {snapshot.task}, its run {run.task}; train the run again")
-    return snapshot, evaluate(snapshot.net, snapshot.task)
+    return snapshot, evaluate(snapshot.net, snapshot.modular)
 
 
 def _examine(
@@ -101,7 +101,7 @@ def _examine(
     counts: Float[Tensor, "replicate pair"],
     params: InterpParams,
 ) -> Moment:
-    net, task = snapshot.net, snapshot.task
+    net, task = snapshot.net, snapshot.modular
     measures = measure_evaluation(evaluation, train, frequencies, key_power=params.key_power)
     pairs, answers = torch.from_numpy(task.pairs())[train], evaluation.answers[train]
     graph, edges = _edges(net, task)

@@ -16,8 +16,8 @@ from typing import Any
 from pipeline.cycles import snapshot_cycles
 from pipeline.errors import UserError
 
-RUN_FILES = ("params.json", "history.csv", "accuracy.csv", "taught.json", "snapshots")
-"""What a run directory holds, of either kind of task."""
+RUN_FILES = ("params.json", "history.csv", "accuracy.csv", "lessons.csv", "taught.json", "snapshots")
+"""What a run directory holds; the two of lessons only where a recipe teaches."""
 PROBE = 1 << 16
 """Bytes that must find room where something is to be written."""
 
@@ -46,10 +46,8 @@ def _expected(params: Path) -> tuple[int, ...]:
     """The cycles of a finished training that have a snapshot; none where the file does not say it."""
     try:
         values = json.loads(params.read_bytes())
-        budget = values.get("train", values)
-        start = values.get("start") or {"cycle": 0, "step": 0}
-        cycles = (budget["steps"] - start["step"]) // budget["cycle_steps"]
-        rule = budget.get("snapshots") or {"dense": cycles, "every": 1}
+        budget, start = values["train"], values["start"] or {"cycle": 0}
+        cycles, rule = budget["steps"] // budget["cycle_steps"], budget["snapshots"]
         return snapshot_cycles(cycles, start["cycle"], rule["dense"], rule["every"])
     except (OSError, ValueError, AttributeError, KeyError, TypeError, ZeroDivisionError):
         return ()  # imported, or damaged, which whoever reads params.json says

@@ -170,6 +170,18 @@ class GroupPenaltyParams(Params):
     dead: Fraction = 1e-3
 
 
+class TeachParams(Params):
+    """Lessons from counterexamples, for recurrent nets; train/teaching.py.
+
+    At the end of a cycle up to `counterexamples` streams that the net gets wrong become examples. A net that gives less
+    than `learnt` of the digits it is shown right is taught nothing, and after three such cycles its weights are drawn
+    anew; with 0 never.
+    """
+
+    counterexamples: int = Field(default=8, ge=0, le=64, description="give how many a cycle may feed back, 0 to 64")
+    learnt: Fraction = 0.0
+
+
 class RecipeParams(Params):
     """Optimiser, schedule, loss, regularisers. `embeddings` and `readout` fall back on `optimizer` where null.
 
@@ -196,6 +208,7 @@ class RecipeParams(Params):
     activation_noise: NonNegative | None = None
     dropout: Momentum | None = None
     state_noise: NonNegative | None = None
+    teach: TeachParams | None = None
 
     @model_validator(mode="after")
     def _muon_is_for_hidden_matrices(self) -> RecipeParams:

@@ -1,7 +1,7 @@
 """Run directories and snapshots: what training hands to everything after it.
 
-A snapshot is a safetensors file whose header holds the net's shape and where it comes from. Reading one parses
-numbers and JSON; nothing in the file is ever executed.
+A snapshot is a safetensors file whose header holds the net's shape, its task and where it comes from. Reading one
+parses numbers and JSON; nothing in the file is ever executed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, overload
+from typing import Any, Generic, cast, overload
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from typing_extensions import TypeVar
 
 from pipeline.errors import UserError
 from pipeline.files import snapshot_paths, sorted_header, write_atomically
-from pipeline.nets import Net, Transformer, build_net, config_from, describe
+from pipeline.nets import Net, NetConfig, Transformer, build_net, config_from, describe
+from pipeline.run_params import run_params, run_task
 from pipeline.tasks import ModularTask
+from pipeline.tasks.registry import AnyTask, describe_task, task_from
 
 SNAPSHOT_FORMAT = "catapult-snapshot-1"
 AnyNet = TypeVar("AnyNet", bound=Net, default=Transformer)
@@ -29,28 +31,47 @@ AnyNet = TypeVar("AnyNet", bound=Net, default=Transformer)
 
 @dataclass(frozen=True)
 class Snapshot(Generic[AnyNet]):
-    """A net at one moment of a run. `net` is in evaluation mode, on the CPU."""
+    """A net at one moment of a run. `net` is in evaluation mode, on the CPU.
+
+    `train_fraction` is the share of all pairs that was shown, None where the task has no finite domain. `experiment` is
+    the digest of what the net was trained by, empty where it was not trained here.
+    """
 
     net: AnyNet
-    task: ModularTask
-    train_fraction: float
+    task: AnyTask
+    train_fraction: float | None
     recipe: str
     seed: int
     cycle: int
     step: int
+    experiment: str = ""
 
     def with_net(self, net: AnyNet) -> Snapshot[AnyNet]:
         """The same provenance with another net, such as a pruned one."""
         return replace(self, net=net)
 
+    @property
+    def modular(self) -> ModularTask:
+        """Its task, where that is arithmetic mod p; UserError where it is another."""
+        return needs_modular(self.task, "this snapshot")
+
     def split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The (train, test) pair numbers this net was trained and held out on."""
-        return self.task.split(self.train_fraction, self.seed)
+        if self.train_fraction is None:
+            raise UserError("this snapshot is of a task without a finite domain, which has no split")
+        return self.modular.split(self.train_fraction, self.seed)
+
+
+def needs_modular(task: AnyTask, what: str) -> ModularTask:
+    """The task itself; UserError where it is not arithmetic mod p."""
+    if not isinstance(task, ModularTask):
+        raise UserError(f"{what} is of {describe_task(task)['name']}; give one of a task on pairs, mod p")
+    return task
 
 
 @dataclass(frozen=True)
 class Run:
-    """A directory named by what it is, with its resolved parameters, history and snapshots in cycle order."""
+    """A directory of one experiment, with its resolved parameters, history and snapshots in cycle order."""
 
     key: str
     directory: Path
@@ -62,27 +83,20 @@ class Run:
 
     @classmethod
     def open(cls, directory: Path) -> Run:
-        """Read `directory`; raises UserError where it is not a run."""
-        path = directory / "params.json"
+        """Read `directory`; raises UserError where it is not a run on pairs, mod p."""
+        params = run_params(directory)
         try:
-            params = json.loads(path.read_text())
-            if "p" not in params["task"]:
-                raise UserError(f"{directory}: a run of {params['task']['name']}; give one of a task on pairs, mod p")
-            task = ModularTask(params["task"]["p"], params["task"]["operation"])
-            run = cls(
-                key=params["key"],
+            return cls(
+                key=params["name"],
                 directory=directory,
-                task=task,
+                task=needs_modular(run_task(directory), f"{directory}: the run"),
                 train_fraction=params["task"]["train_fraction"],
-                recipe=params["recipe"]["name"],
-                seed=params["seed"],
+                recipe=params["recipe"],
+                seed=params["train"]["seed"],
                 snapshots=snapshot_paths(directory),
             )
-        except FileNotFoundError:
-            raise UserError(f"{directory}: not a run (no params.json); make one with `python -m train`") from None
-        except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: damaged ({error}); train the run again") from None
-        return run
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(f"{directory / 'params.json'}: damaged ({error}); train the run again") from None
 
     def split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The (train, test) pair numbers of this run."""
@@ -91,12 +105,9 @@ class Run:
 
 def save_snapshot(path: Path, snapshot: Snapshot[Any]) -> None:
     """Write a snapshot so that it is there whole or not at all."""
-    task = {
-        "name": "modular",
-        "operation": snapshot.task.operation,
-        "p": snapshot.task.p,
-        "train_fraction": snapshot.train_fraction,
-    }
+    task = describe_task(snapshot.task)
+    if snapshot.train_fraction is not None:
+        task["train_fraction"] = snapshot.train_fraction
     header = {
         "format": SNAPSHOT_FORMAT,
         "net": json.dumps(describe(snapshot.net.config), sort_keys=True),
@@ -105,8 +116,9 @@ def save_snapshot(path: Path, snapshot: Snapshot[Any]) -> None:
         "seed": str(snapshot.seed),
         "cycle": str(snapshot.cycle),
         "step": str(snapshot.step),
+        "experiment": snapshot.experiment,
     }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.net.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in snapshot.net.named_parameters()}
     write_atomically(path, sorted_header(save(tensors, metadata=header)))
 
 
@@ -133,25 +145,34 @@ def load_snapshot(path: Path, kind: type[Net] = Transformer) -> Snapshot[Any]:
         raise UserError(f"{path}: format is {header.get('format')!r}, not {SNAPSHOT_FORMAT}; train the run again")
     try:
         config = config_from(json.loads(header["net"]))
-        net = build_net(config)
-        if config.KIND == "recurrent":
-            raise UserError(f"{path}: net kind is 'recurrent'; load it with pipeline.stream_runs.load_stream_snapshot")
+        net = _rebuilt(config, tensors)
         if not isinstance(net, kind):
             raise UserError(f"{path}: net kind is {config.KIND!r}; this needs a {kind.__name__}")
-        net.load_state_dict(tensors)
         task = json.loads(header["task"])
+        fraction = task.pop("train_fraction", None)
         snapshot = Snapshot(
             net=net.eval(),
-            task=ModularTask(task["p"], task["operation"]),
-            train_fraction=task["train_fraction"],
+            task=task_from(task),
+            train_fraction=fraction,
             recipe=header["recipe"],
             seed=int(header["seed"]),
             cycle=int(header["cycle"]),
             step=int(header["step"]),
+            experiment=header.get("experiment", ""),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         problem = " ".join(str(error).split())[:160]
         raise UserError(f"{path}: header and tensors do not make a net ({problem}); train the run again") from None
     if not all(torch.isfinite(value).all() for value in tensors.values()):
         raise UserError(f"{path}: holds weights that are not finite; train the run again")
     return snapshot
+
+
+def _rebuilt(config: NetConfig, tensors: dict[str, torch.Tensor]) -> Net:
+    """The net with these weights; a table that two places share is stored once. ValueError where they do not fit."""
+    net = build_net(config)
+    odd = sorted(set(tensors) ^ {name for name, _ in net.named_parameters()})
+    if odd:
+        raise ValueError(f"tensors {', '.join(odd[:4])} are missing or not the net's")
+    net.load_state_dict(tensors, strict=False)
+    return cast(Net, net)

@@ -28,15 +28,15 @@ def checked(values: Any, kind: type[P], source: str) -> P:
     try:
         return kind.model_validate_json(json.dumps(values))
     except ValidationError as error:
-        raise UserError(f"{source}: {_explain(error, kind)}") from None
+        raise UserError(f"{source}: {_explain(error, kind, values)}") from None
     except TypeError as error:  # of json: a date, or a key that is no text
         raise UserError(f"{source}: {error}; write text and numbers") from None
 
 
-def _explain(error: ValidationError, kind: type[Params]) -> str:
+def _explain(error: ValidationError, kind: type[Params], values: Any) -> str:
     """The first of pydantic's complaints as one line: key = value: mend."""
     first = error.errors(include_url=False)[0]
-    path = _without_tags(first["loc"])
+    path = _without_tags(first["loc"], values, first["type"] == "missing")
     key = ".".join(path)
     value = _short(first["input"])
     if first["type"] == "extra_forbidden":
@@ -53,20 +53,15 @@ def _explain(error: ValidationError, kind: type[Params]) -> str:
     return f"{key} = {value}: {message}" + (f"; {mend}" if mend else "")
 
 
-UNIONS = ("optimizer", "embeddings", "readout", "gradient")
-"""Keys whose value may be one of several kinds; pydantic names the kind after the key."""
-
-
-def _without_tags(location: tuple[int | str, ...]) -> list[str]:
-    """The keys as they stand in the file."""
+def _without_tags(location: tuple[Any, ...], values: Any, missing: bool) -> list[str]:
+    """The keys as they stand in `values`: of a key that may be of several kinds pydantic names the kind after it."""
     path: list[str] = []
-    tagged = False
-    for part in location:
-        if tagged and path[0] == "recipes":
-            tagged = False
+    for i, part in enumerate(location):
+        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+            values = values[part]
+        elif not (missing and i == len(location) - 1):
             continue
         path.append(str(part))
-        tagged = len(path) == 3 and part in UNIONS
     return path
 
 

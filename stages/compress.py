@@ -1,24 +1,18 @@
-"""Prune, distil and quantise the last snapshot of a run: python -m stages.compress RECIPE -> compressed/<key>/."""
+"""Compress the last snapshot of a run: python -m stages.compress NAME -> compressed/NAME/."""
 
-import sys
 from pathlib import Path
 
 from pipeline.params import load_params
-from stages.command import one_argument, run_stage
+from stages.command import chosen, logger, run_stage
 
 
 def body() -> None:
-    params = load_params()
-    key = params.run_key(one_argument("compress", "RECIPE"))
-    from compress.ladder import compress_run
+    experiment, params = chosen("compress"), load_params()
+    from compress.room import compress
 
-    compress_run(
-        Path("runs") / key,
-        Path("analysis") / key,
-        Path("compressed") / key,
-        params.compress,
-        say=lambda text: print(f"compress {key}: {text}", file=sys.stderr, flush=True),
-    )
+    name = experiment.name
+    run, analysis, out = (Path(folder) / name for folder in ("runs", "analysis", "compressed"))
+    print(compress(run, analysis, out, params.compress, params.verify, logger("compress", experiment)))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Analyse every snapshot of a run: python -m stages.interp RECIPE -> analysis/<key>/."""
+"""Analyse every snapshot of a run: python -m stages.interp NAME -> analysis/NAME/."""
 
 from pathlib import Path
 
 from pipeline.params import load_params
-from stages.command import one_argument, run_stage
+from stages.command import chosen, run_stage
 
 
 def body() -> None:
-    params = load_params()
-    key = params.run_key(one_argument("interp", "RECIPE"))
-    from interp.analyse import analyse_run
+    experiment, params = chosen("interp"), load_params().interp
+    from interp.room import analyse
 
-    analyse_run(Path("runs") / key, Path("analysis") / key, params.interp)
+    print(analyse(Path("runs") / experiment.name, Path("analysis") / experiment.name, params))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,44 @@
-"""Check all of params.yaml before any other stage runs, and before DVC removes any stage's old outputs.
+"""Check all of params.yaml, and resolve its experiments: python -m stages.params -> resolved/NAME.json.
+
+Runs before any other stage, and before DVC removes any stage's old outputs. An experiment with its recipe and all
+defaults is one file, so that an edit reruns only the stages of the experiments that it changes.
 
 `make repro` also runs it before DVC: it takes away what a kill has left of DVC's own files and DVC would not read.
-The output never changes, so an edit of params.yaml reruns only the stages whose own parameters it touches.
 """
 
 from pathlib import Path
 
-from pipeline.files import write_atomically
+from pipeline.errors import UserError
+from pipeline.experiment import Experiment, ModularParams, StreamParams
+from pipeline.files import fresh_directory
 from pipeline.params import load_params
-from stages.command import no_argument, run_stage
+from pipeline.tasks import SIGNED
+from stages.command import RESOLVED, no_argument, run_stage
 from stages.torn import remove_torn_files
 
 
 def body() -> None:
     no_argument("params")
     params = load_params()
-    for recipe in params.consolidation.after if params.consolidation is not None else ():
-        params.phase(recipe)
+    experiments = [params.experiment(name) for name in params.experiments]
+    for experiment in experiments:
+        refuse_what_ends_nowhere(experiment)
     remove_torn_files(Path())
-    write_atomically(Path("params.valid"), "params.yaml is valid\n")
+    with fresh_directory(RESOLVED) as directory:
+        for experiment in experiments:
+            (directory / f"{experiment.name}.json").write_text(experiment.to_json())
+
+
+def refuse_what_ends_nowhere(experiment: Experiment) -> None:
+    """UserError for a task that compression and proofs do not know."""
+    task = experiment.task
+    if isinstance(task, StreamParams) or (isinstance(task, ModularParams) and task.operation in SIGNED):
+        return
+    said = task.operation if isinstance(task, ModularParams) else task.name
+    raise UserError(
+        f"params.yaml: experiments.{experiment.name} is of {said}: the pipeline ends in proofs, which are of "
+        f"{' and '.join(SIGNED)} mod p and of streams; train it alone, by `python -m train {experiment.name}`"
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Train one net: python -m stages.train RECIPE -> runs/<key>/."""
+"""Train the net of an experiment: python -m stages.train NAME -> runs/NAME/."""
 
 from pathlib import Path
 
-from pipeline.params import load_params
-from stages.command import one_argument, run_stage
+from stages.command import chosen, run_stage
 
 
 def body() -> None:
-    config = load_params().run_config(one_argument("train", "RECIPE"))
-    from train.loop import train_run  # after the parameters are known good: torch takes seconds to import
+    experiment = chosen("train")
+    from train.run import train_run  # after the parameters are known good: torch takes seconds to import
 
-    train_run(config, Path("runs") / config.key)
+    train_run(experiment, Path("runs") / experiment.name)
 
 
 if __name__ == "__main__":

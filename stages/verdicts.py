@@ -1,20 +1,19 @@
-"""Evaluate every snapshot on every input: python -m stages.verdicts RECIPE -> verdicts/<key>.csv."""
+"""Judge every snapshot of a run: python -m stages.verdicts NAME -> verdicts/NAME.csv.
 
-import sys
+Of a net on pairs it is evaluated on every input, of a net on streams it is proved or refuted for every length.
+"""
+
 from pathlib import Path
 
-from pipeline.files import check_writable, write_atomically
 from pipeline.params import load_params
-from stages.command import one_argument, run_stage
-from verify.verdicts import to_csv, verdicts
+from stages.command import chosen, logger, run_stage
+from verify.room import judge_snapshots
 
 
 def body() -> None:
-    key = load_params().run_key(one_argument("verdicts", "RECIPE"))
-    out = Path("verdicts") / f"{key}.csv"
-    check_writable(out)
-    found = verdicts(Path("runs") / key, lambda text: print(f"verdicts {key}: {text}", file=sys.stderr, flush=True))
-    write_atomically(out, to_csv(found))
+    experiment, params = chosen("verdicts"), load_params().verify
+    out = Path("verdicts") / f"{experiment.name}.csv"
+    judge_snapshots(Path("runs") / experiment.name, out, params.timeout, logger("verdicts", experiment))
 
 
 if __name__ == "__main__":

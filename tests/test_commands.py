@@ -30,7 +30,8 @@ def modules() -> list[str]:
 COMMANDS = modules()
 SUBCOMMANDS = [
     "train range",
-    *(f"interp {name}" for name in ("analyse", "attribute", "bridge", "export", "import", "measures", "timeline")),
+    "train continue",
+    *(f"interp {name}" for name in ("analyse", "attribute", "bridge", "export", "import", "measures")),
     *(f"verify {name}" for name in ("chain", "extract", "prove", "snapshots", "stream")),
 ]
 NOT_OURS = ("verify.checker", "verify.second_solver", "verify.z3_worker")

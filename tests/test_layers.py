@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "pipeline": set(),
     "verify": {"pipeline"},
-    "train": {"pipeline"},
+    "train": {"pipeline", "verify"},
     "interp": {"pipeline"},
-    "compress": {"pipeline", "train", "interp"},
+    "compress": {"pipeline", "train", "interp", "verify"},
     "stages": {"pipeline", "train", "interp", "compress", "verify"},
-    "benchmarks": {"pipeline", "train", "interp", "compress", "verify"},
+    "benchmarks": {"pipeline", "train", "interp", "compress", "verify", "stages"},
 }
 
 

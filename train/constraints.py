@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.params import ConstraintParams
+from pipeline.recipe_params import ConstraintParams
 
 
 @torch.no_grad()

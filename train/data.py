@@ -1,32 +1,39 @@
-"""What is shown and what is held out, and which of it is in a step's batch."""
+"""What is shown and what is held out, on the training device, and which of it is in a step's batch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
+from pipeline.batch import Batch
 from pipeline.errors import UserError
-from pipeline.tasks import Task
+from pipeline.tasks import Split, Task, pair_split
 
 
 @dataclass(frozen=True)
 class Data:
-    """Pairs and answers of the two halves of the domain, on the training device."""
+    """What training is shown, and the evaluation sets by name."""
 
-    train_pairs: Int[Tensor, "train 2"]
-    train_answers: Int[Tensor, " train"]
-    test_pairs: Int[Tensor, "test 2"]
-    test_answers: Int[Tensor, " test"]
+    train: Batch
+    tried: Mapping[str, Batch]
 
     @classmethod
-    def of(cls, task: Task, train_fraction: float, seed: int, device: torch.device | str = "cpu") -> Data:
-        train, test = task.split(train_fraction, seed)
-        pairs, answers = torch.from_numpy(task.pairs()), torch.from_numpy(task.answers())
-        return cls(*(x.to(device) for x in (pairs[train], answers[train], pairs[test], answers[test])))
+    def of(cls, split: Split, device: torch.device | str = "cpu") -> Data:
+        return cls(Batch.of(split.shown, device), {name: Batch.of(each, device) for name, each in split.tried.items()})
+
+    @classmethod
+    def of_pairs(cls, task: Task, train_fraction: float, seed: int, device: torch.device | str = "cpu") -> Data:
+        """A share of all pairs of a task, and the others as `test`."""
+        return cls.of(pair_split(task, train_fraction, seed), device)
+
+    @property
+    def test(self) -> Batch | None:
+        """The evaluation set of the history: the first one, None where it is empty."""
+        first = next(iter(self.tried.values()), None)
+        return first if first is not None and len(first) else None
 
 
 class Batches:
@@ -39,20 +46,18 @@ class Batches:
         self.data, self.size = data, size
         self.generator = torch.Generator().manual_seed(seed)
         self.order = torch.empty(0, dtype=torch.int64)
-        if size is not None and size > len(data.train_pairs):
-            raise UserError(
-                f"batch_size = {size}: there are {len(data.train_pairs)} training pairs; lower it or use null"
-            )
+        if size is not None and size > len(data.train):
+            raise UserError(f"batch_size = {size}: there are {len(data.train)} training examples; lower it or use null")
 
-    def next(self) -> tuple[Int[Tensor, "batch 2"], Int[Tensor, " batch"]]:
-        """Pairs and answers of the next step."""
-        pairs, answers = self.data.train_pairs, self.data.train_answers
+    def next(self) -> Batch:
+        """The examples of the next step."""
+        train = self.data.train
         if self.size is None:
-            return pairs, answers
+            return train
         if len(self.order) < self.size:
-            self.order = torch.randperm(len(pairs), generator=self.generator)
-        chosen, self.order = self.order[: self.size].to(pairs.device), self.order[self.size :]
-        return pairs[chosen], answers[chosen]
+            self.order = torch.randperm(len(train), generator=self.generator)
+        chosen, self.order = self.order[: self.size].to(train.targets.device), self.order[self.size :]
+        return train.some(chosen)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.get_state(), "order": self.order.clone()}

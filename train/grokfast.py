@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.params import GrokfastParams
+from pipeline.recipe_params import GrokfastParams
 
 
 class Grokfast:

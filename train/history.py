@@ -13,7 +13,8 @@
     dropout           its probability
     state_noise       its standard deviation
 
-Test loss and accuracy are None in a row whose step was not evaluated, and empty in the file.
+Test loss and accuracy are None in a row whose step was not evaluated, and empty in the file; so is the column of a
+method in the rows of a phase that is without it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,6 @@ def to_csv(history: Sequence[Row], measures: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in history:
-        values = (row[column] for column in columns)
+        values = (row.get(column) for column in columns)
         writer.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
     return text.getvalue()

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from pipeline.batch import Batch
+
 
 def training_loss(
     kind: Literal["cross_entropy", "stablemax"],
@@ -40,10 +42,11 @@ def is_plain(kind: str, temperature: float) -> bool:
 
 
 @torch.no_grad()
-def evaluate(net: nn.Module, pairs: Int[Tensor, "n 2"], answers: Int[Tensor, " n"]) -> tuple[float, float]:
-    """Cross-entropy in nats and accuracy of a net."""
-    logits = net(pairs)
-    return cross_entropy(logits, answers).item(), accuracy(logits, answers).item()
+def evaluate(net: nn.Module, batch: Batch) -> tuple[float, float]:
+    """Cross-entropy in nats over all targets, and the share of examples that are right at every position."""
+    logits = net(batch.inputs)
+    right = batch.right(logits)
+    return cross_entropy(batch.at_targets(logits), batch.answers).item(), right.sum().item() / len(batch)
 
 
 def cross_entropy(logits: Float[Tensor, "n answers"], answers: Int[Tensor, " n"]) -> Float[Tensor, ""]:

@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from pipeline.errors import UserError
 from pipeline.nets import Net, NetConfig, build_net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged
@@ -214,14 +214,15 @@ class _Job:
         """Several, as one stack."""
         recipe, budget = self.recipe, self.budget
         trainer = ManyTrainer(self.config, recipe, seeds, self.device)
-        datas = [Data.of(self.task, self.train_fraction, seed, self.device) for seed in seeds]
+        datas = [Data.of_pairs(self.task, self.train_fraction, seed, self.device) for seed in seeds]
         batches = [Batches(data, self.batch_size, seed) for data, seed in zip(datas, seeds, strict=True)]
-        test_pairs = torch.stack([data.test_pairs for data in datas])
-        test_answers = torch.stack([data.test_answers for data in datas])
+        tests = [data.tried["test"] for data in datas]
+        test_pairs = torch.stack([test.inputs for test in tests])
+        test_answers = torch.stack([test.targets for test in tests])
         whole = _stacked(batches) if self.batch_size is None else None
         histories: list[list[Row]] = [[] for _ in seeds]
         ended: dict[int, tuple[Diverged, Net]] = {}
-        for step in range(budget.steps):
+        for step in range(budget.last):
             factor = multiplier(recipe.schedule, step, budget.cycle_steps, budget.steps)
             losses, accuracies, measured = trainer.step(*(whole or _stacked(batches)), factor, step / budget.steps)
             rate = trainer.rates[0] * factor
@@ -251,8 +252,8 @@ class _Job:
 
 
 def _stacked(batches: Sequence[Batches]) -> tuple[Int[Tensor, "nets batch 2"], Int[Tensor, "nets batch"]]:
-    pairs, answers = zip(*(batch.next() for batch in batches), strict=True)
-    return torch.stack(pairs), torch.stack(answers)
+    given = [batch.next() for batch in batches]
+    return torch.stack([each.inputs for each in given]), torch.stack([each.targets for each in given])
 
 
 def _loss_and_accuracy(logits: Float[Tensor, "n answers"], answers: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:

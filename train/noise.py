@@ -21,7 +21,7 @@ from transformer_lens.hook_points import HookPoint
 
 from pipeline.errors import UserError
 from pipeline.nets import Net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 
 STATE = "hook_state_pre"
 """Hook point of a recurrent net's next state, before it is clipped."""

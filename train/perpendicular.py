@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.params import PerpendicularParams
+from pipeline.recipe_params import PerpendicularParams
 
 
 class Perpendicular:

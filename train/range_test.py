@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from pipeline.nets import Net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from pipeline.tasks import Task
 from train.data import Batches, Data
 from train.divergence import Diverged, refuse_divergence
@@ -61,11 +61,11 @@ def range_test(
     prepare()
     initialise(net, recipe.init, torch.Generator().manual_seed(seed))
     trainer = Trainer(net, recipe, seed)
-    batches = Batches(Data.of(task, train_fraction, seed), None, seed)
+    batches = Batches(Data.of_pairs(task, train_fraction, seed), None, seed)
     losses: list[float] = []
     nats = rise * math.log(task.n_answers)
     for i, factor in enumerate(factors):
-        loss, _, _ = trainer.step(*batches.next(), factor, i / len(factors))
+        loss, _, _ = trainer.step(batches.next(), factor, i / len(factors))
         try:
             refuse_divergence(net, loss, i + 1, trainer.rates[0] * factor)
         except Diverged:

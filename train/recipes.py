@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from pipeline.nets import Net
-from pipeline.params import AdamWParams, InitParams, LionParams, MuonParams, RecipeParams
+from pipeline.recipe_params import AdamWParams, InitParams, LionParams, MuonParams, RecipeParams
 from train.lion import Lion
 from train.muon import Muon
 
@@ -30,6 +30,7 @@ def initialise(net: Net, params: InitParams, generator: torch.Generator) -> None
         else:
             gain = params.readout_gain if group_of[weight] == "readout" else params.hidden_gain
             weight.normal_(0, gain / weight.shape[1] ** 0.5, generator=generator)
+    net.adjust_initial_weights()
 
 
 def make_optimizers(groups: Mapping[str, Sequence[nn.Parameter]], recipe: RecipeParams) -> list[Optimizer]:

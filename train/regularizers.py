@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.params import NormPenaltyParams
+from pipeline.recipe_params import NormPenaltyParams
 
 
 def norm_penalty(residual: Float[Tensor, "batch width"], params: NormPenaltyParams) -> Float[Tensor, ""]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.params import ScheduleParams
+from pipeline.recipe_params import ScheduleParams
 
 
 def multiplier(params: ScheduleParams, step: int, cycle_steps: int, steps: int) -> float:

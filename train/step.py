@@ -9,11 +9,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from jaxtyping import Int
-from torch import Tensor
-
+from pipeline.batch import Batch
 from pipeline.nets import Net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from train.environment import matmul_precision
 from train.losses import accuracy, cross_entropy, is_plain, training_loss
 from train.noise import ON_ACTIVATIONS, ActivationNoise, noise_generators, noisy_weights
@@ -50,12 +48,11 @@ class Trainer:
         self.penalties = WeightPenalties(net, recipe)
         self.measures = measures_of(recipe)
 
-    def step(
-        self, pairs: Int[Tensor, "batch 2"], answers: Int[Tensor, " batch"], factor: float, share: float = 0.0
-    ) -> tuple[float, float, dict[str, float]]:
+    def step(self, batch: Batch, factor: float, share: float = 0.0) -> tuple[float, float, dict[str, float]]:
         """Update once, at `factor` times the recipe's rates, when `share` of the budget is over.
 
-        Returns cross-entropy and accuracy of the forward pass it was computed from, and the measures of what is on.
+        Returns cross-entropy and accuracy, over all targets, of the forward pass it was computed from, and the measures
+        of what is on.
         """
         recipe, measured = self.recipe, dict.fromkeys(self.measures, 0.0)
         with ExitStack() as around:
@@ -65,8 +62,8 @@ class Trainer:
             self.update.clear()
             added = self.penalties.backward(stacks, share)
             measured |= {name: value.item() for name, value in added.items()}
-            self._make_noise(around, measured, pairs[..., 0].numel(), share)
-            residual = self.net.residual(pairs)
+            self._make_noise(around, measured, batch.targets.numel(), share)
+            residual, answers = batch.at_targets(self.net.residual(batch.inputs)), batch.answers
             logits = self.net.readout(residual)
             loss = entropy = training_loss(recipe.loss, recipe.temperature, logits, answers)
             if recipe.norm_penalty is not None:

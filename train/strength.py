@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.params import StrengthParams
+from pipeline.recipe_params import StrengthParams
 
 
 def strength(params: StrengthParams, share: float) -> float:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.params import GrokfastParams, PerpendicularParams, RecipeParams
+from pipeline.recipe_params import GrokfastParams, PerpendicularParams, RecipeParams
 from train.constraints import constrain
 from train.grokfast import Grokfast
 from train.perpendicular import Perpendicular

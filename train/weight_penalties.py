@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.errors import UserError
 from pipeline.nets import Net
-from pipeline.params import RecipeParams
+from pipeline.recipe_params import RecipeParams
 from train.group_penalty import group_penalty, keep_alive, live_units
 from train.nuclear_norm import drop_directions, nuclear_norm
 from train.strength import strength

@@ -31,7 +31,7 @@ Each = is a claim of its own and ends in Proved, Refuted (with a pair on which i
 _EPILOG = """examples:
   python -m verify prove --student student.safetensors --trained pruned.safetensors --out proof
   python -m verify prove --trained snapshot.safetensors         is the trained net right on every input?
-  python -m verify snapshots runs/modular-catapult-s0           every snapshot: right on all inputs, or where it is not
+  python -m verify snapshots runs/modular-catapult           every snapshot: right on all inputs, or where it is not
   python -m verify extract --student student.safetensors --out program.py && python program.py 37 99
   python -m verify check proof/certificate.json --net student.safetensors --program proof/program.py
   python -m verify stream cycle-0008.safetensors --out proof       a recurrent net, for streams of every length
@@ -61,7 +61,7 @@ def _parser() -> Parser:
         description="Right on every input, or the first on which it is not: for every snapshot of a run, in exact\n"
         "arithmetic, and whether float32 could differ. It is evaluated and not certified: `prove` proves one.",
     )
-    snapshots.add_argument("run", type=Path, help="run directory, such as runs/modular-catapult-s0")
+    snapshots.add_argument("run", type=Path, help="run directory, such as runs/modular-catapult")
     snapshots.add_argument("--out", type=output_file, help="CSV file (default: verdicts/<name of the run>.csv)")
     write = commands.add_parser("extract", help="write the program read off a student")
     write.add_argument("--student", type=Path, required=True, help="integer student, safetensors")

@@ -6,7 +6,8 @@
     memorised   right at the shortest length tried, which is that of training, and not at a longer one
     none        not right at any length on random streams
 
-"Right" is at least RIGHT of the streams whole. Reads what training wrote: snapshots/ and accuracy.csv.
+"Right" is at least RIGHT of the streams whole. Reads what training wrote: snapshots/, accuracy.csv, and lessons.csv
+where the recipe teaches.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ from pathlib import Path
 from pipeline.errors import UserError
 from pipeline.files import snapshot_paths
 from verify.claims import Proved, Verdict
+from verify.exact_net import file_sha256
 from verify.solver import Progress
 from verify.stream_run import verify_stream
 
 RIGHT = 0.98
-COLUMNS = ("cycle", "label", "verdict", "machine_states", "taught")
+COLUMNS = ("cycle", "label", "verdict", "machine_states", "taught", "sha256")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A snapshot: shares of right streams, by kind and length, and what can be proved of it."""
+    """A snapshot, its file by hash: shares of right streams, by kind and length, and what can be proved of it."""
 
+    sha256: str
     cycle: int
     taught: int
     shares: Mapping[str, float]
@@ -56,27 +59,30 @@ def behaviour(shares: Mapping[str, float]) -> str:
 
 def timeline(run: Path, timeout: float, progress: Progress) -> list[Moment]:
     """Every snapshot of a run with its verdict."""
-    try:
-        with open(run / "accuracy.csv", newline="") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{run}: accuracy.csv cannot be read ({error}); train the run again") from None
-    paths = snapshot_paths(run)
-    if len(rows) != len(paths):
-        raise UserError(f"{run}: {len(rows)} rows of accuracy.csv for {len(paths)} snapshots; train the run again")
+    rows = table(run / "accuracy.csv")
+    lessons = table(run / "lessons.csv") if (run / "lessons.csv").exists() else {}
     moments = []
-    for row, path in zip(rows, paths, strict=True):
+    for path in snapshot_paths(run):
+        cycle = int(path.stem.removeprefix("cycle-"))
+        if cycle not in rows or (lessons and cycle not in lessons):
+            raise UserError(f"{run}: accuracy.csv or lessons.csv has no row of cycle {cycle}; train the run again")
         proof = verify_stream(path, None, timeout).proof
-        shares = {name: share for name, share in row.items() if "_" in name}
+        shares = {name: share for name, share in rows[cycle].items() if "_" in name}
+        taught = int(lessons[cycle]["taught"]) if lessons else 0
         states = None if proof.machine is None else proof.machine.minimised().n_states
-        moments.append(Moment(int(row["cycle"]), int(row["taught"]), shares, proof.verdict, states))
+        moments.append(Moment(file_sha256(path), cycle, taught, shares, proof.verdict, states))
         progress(f"cycle {moments[-1].cycle}: behaviour {moments[-1].label}: {proof.verdict}")
     return moments
 
 
-def first_proved(moments: Sequence[Moment]) -> int | None:
-    """The first cycle at whose end the proof closes."""
-    return next((moment.cycle for moment in moments if isinstance(moment.verdict, Proved)), None)
+def table(path: Path) -> dict[int, dict[str, float]]:
+    """The rows of a CSV file of numbers, by their cycle."""
+    try:
+        with open(path, newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return {int(row["cycle"]): row for row in rows}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); train the run again") from None
 
 
 def to_csv(moments: Sequence[Moment]) -> str:
@@ -85,6 +91,13 @@ def to_csv(moments: Sequence[Moment]) -> str:
     lines = [",".join([*COLUMNS, *kinds])]
     for moment in moments:
         states = "" if moment.machine_states is None else str(moment.machine_states)
-        said = [str(moment.cycle), moment.label, type(moment.verdict).__name__, states, str(moment.taught)]
+        said = [
+            str(moment.cycle),
+            moment.label,
+            type(moment.verdict).__name__,
+            states,
+            str(moment.taught),
+            moment.sha256,
+        ]
         lines.append(",".join([*said, *(f"{moment.shares[kind]:.6g}" for kind in kinds)]))
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.experiment.compare import PAIRS, Comparison, comparisons, finished
 from benchmarks.experiment.raw import Raw
-from pipeline.report.svg import Scale, Svg, tick_label
+from pipeline.svg import Scale, Svg, tick_label
 
 WIDTH, LEFT, RIGHT, TOP, ROW, FOOT = 860, 190, 24, 74, 40, 62
 MARKS = {PAIRS[0]: "constant", PAIRS[1]: "decayed", PAIRS[3]: "luck"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.experiment.cells import EMBED_STD, EVERY, Cell
-from pipeline.params import RecipeParams, ScheduleParams
+from pipeline.recipe_params import RecipeParams, ScheduleParams
 from train.loop import Budget
 from train.many import fit_many
 from train.schedules import multiplier

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from transformer_lens.model_bridge import TransformerBridge
 
 from interp.bridge.convert import to_bridge
@@ -13,7 +11,6 @@ from pipeline.errors import UserError
 from pipeline.files import snapshot_paths
 from pipeline.nets import DeepTransformer, Net, Transformer
 from pipeline.runs import load_snapshot
-from pipeline.stream_runs import load_stream_snapshot
 
 
 def open_in_transformer_lens(path: Path | str, snapshot: str = "last") -> TransformerBridge | Net:
@@ -30,7 +27,7 @@ def open_in_transformer_lens(path: Path | str, snapshot: str = "last") -> Transf
 def load_net(path: Path, snapshot: str) -> Net:
     """The net of a snapshot file, or of cycle `snapshot` of a run directory, of whatever kind."""
     file = path if path.is_file() else _choose(path, snapshot)
-    return load_stream_snapshot(file).net if _kind(file) == "recurrent" else load_snapshot(file, Net).net
+    return load_snapshot(file, Net).net
 
 
 def _choose(run: Path, which: str) -> Path:
@@ -41,12 +38,3 @@ def _choose(run: Path, which: str) -> Path:
     if path is None:
         raise UserError(f"--snapshot = {which}: no such cycle; {run} has {', '.join(named)}, or say last")
     return path
-
-
-def _kind(file: Path) -> str | None:
-    """The kind that the header names; None where a loader will say better what is wrong."""
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return json.loads((opened.metadata() or {})["net"])["kind"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return None

@@ -11,7 +11,7 @@ import networkx as nx
 from interp.circuit_view.layout import Layout
 from interp.circuits.circuit import kept_part
 from interp.circuits.curve import SHARES
-from pipeline.report.svg import Svg, number
+from pipeline.svg import Svg, number
 
 DRAWN = 600
 """How many edges are drawn all the time, the strongest between any two bands; those of a chosen node come on top."""

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pipeline.params import room_params
+
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
@@ -18,15 +20,17 @@ def add(commands: Any) -> None:
         "  circuit.json   heads, neurons and edges of the last snapshot, as `attribute` writes it\n"
         "                 (of the kinds that `attribute` knows)",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult-s0")
+    parser.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult")
+    parser.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), help="its section interp says what to spend"
+    )
     parser.add_argument("--out", type=Path, help="directory to write (default: analysis/<name of the run>)")
 
 
 def run(options: argparse.Namespace) -> None:
-    from interp.analyse import analyse_run
+    params = room_params(options.params).interp
+    from interp.room import analyse
 
     out = options.out or Path("analysis") / options.run.resolve().name
-    analysis = analyse_run(options.run, out)
-    for segment in analysis.phases.segments:
-        print(f"cycles {analysis.cycles[segment.first]:>4} to {analysis.cycles[segment.last]:>4}  {segment.phase}")
+    print(analyse(options.run, out, params))
     print(f"wrote {out}")

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     snapshot = load_snapshot(choose_snapshot(Run.open(options.run), options.snapshot), Net)
     found = find(
         snapshot.net,
-        snapshot.task,
+        snapshot.modular,
         options.method,
         neurons=options.neurons,
         inputs=options.inputs,

@@ -17,7 +17,7 @@ Kinds transformer and deep_transformer open as a TransformerBridge, the others a
 HookedRootModule that they are. In Python:
 
   from interp.bridge import open_in_transformer_lens
-  bridge = open_in_transformer_lens("runs/modular-catapult-s0")
+  bridge = open_in_transformer_lens("runs/modular-catapult")
 
 Ends with an error where the logits differ by more than 1e-5 in float64, or in float32 by
 more than 1e-5 of the largest logit (of 1, where that is less than 1).

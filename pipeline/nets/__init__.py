@@ -12,6 +12,7 @@ from pipeline.nets.quadratic import closed_form as closed_form
 from pipeline.nets.recurrent import Recurrent as Recurrent
 from pipeline.nets.recurrent import RecurrentConfig as RecurrentConfig
 from pipeline.nets.registry import build_net as build_net
+from pipeline.nets.registry import config_for as config_for
 from pipeline.nets.registry import config_from as config_from
 from pipeline.nets.registry import describe as describe
 from pipeline.nets.transformer import Transformer as Transformer

@@ -150,9 +150,9 @@ class DeepTransformer(Net):
         tokens = [a, operator, b] if self.config.operator else [a, b]
         return torch.stack([*tokens, equals] if self.config.equals else tokens, dim=1)
 
-    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
+    def residual(self, inputs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
         """The (normalised) residual stream at the last position just before the read-out."""
-        x = self.hook_embed(self.embed(self.tokens(pairs)) + self.pos.weight)
+        x = self.hook_embed(self.embed(self.tokens(inputs)) + self.pos.weight)
         for i, block in enumerate(self.blocks):
             x = block(x, 1 if i + 1 == len(self.blocks) else self.length)
         return self.hook_normalized(self.norm(x[:, -1]))

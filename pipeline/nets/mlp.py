@@ -79,11 +79,11 @@ class Mlp(Net):
         out = [f"layers.{i}.linear.weight" for i in range(1, n)] + ["unembed.weight"]
         return [Units(before, {after: 1}) for before, after in zip(into, out, strict=True)]
 
-    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
+    def residual(self, inputs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
         """The activations of the last hidden layer."""
         first, *others = self.layers
         assert isinstance(first, Layer)
-        h = first.activate(self._embed(pairs, first.linear))
+        h = first.activate(self._embed(inputs, first.linear))
         for layer in others:
             h = layer(h)
         return h

@@ -30,9 +30,9 @@ class Units:
 
 
 class Net(HookedRootModule):
-    """Logits over the answers, from pairs of symbols; a hook point on every intermediate value.
+    """Logits over the answers, from pairs of symbols or streams of them; a hook point on every intermediate value.
 
-    logits = readout(residual(pairs)): the last hidden activations, then one linear map.
+    logits = readout(residual(inputs)): the last hidden activations, then one linear map.
     """
 
     unembed: nn.Linear
@@ -42,12 +42,15 @@ class Net(HookedRootModule):
         """The linear map from the last hidden activations to the logits."""
         return self.unembed
 
-    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
+    def residual(self, inputs: Int[Tensor, "batch ... 2"]) -> Float[Tensor, "batch ... width"]:
         """The last hidden activations, just before the read-out."""
         raise NotImplementedError
 
-    def forward(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch answers"]:
-        return self.unembed(self.residual(pairs))
+    def forward(self, inputs: Int[Tensor, "batch ... 2"]) -> Float[Tensor, "batch ... answers"]:
+        return self.readout(self.residual(inputs))
+
+    def adjust_initial_weights(self) -> None:
+        """What the net needs of its initial weights beyond what a recipe's initialisation gives."""
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter once: hidden `matrices`; `embeddings`, with positions and all that is 1-D; the `readout`."""

@@ -49,9 +49,9 @@ class Quadratic(Net):
     def hidden_units(self) -> list[Units]:
         return [Units({"left.weight": 0, "right.weight": 0}, {"unembed.weight": 1})]
 
-    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
+    def residual(self, inputs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch width"]:
         """The squared hidden sums. A column of a matrix is what that matrix makes of a one-hot symbol."""
-        a, b = pairs.unbind(1)
+        a, b = inputs.unbind(1)
         pre = nn.functional.embedding(a, self.left.weight.T) + nn.functional.embedding(b, self.right.weight.T)
         return self.hook_post(self.hook_pre(pre).square())
 

@@ -18,8 +18,6 @@ from transformer_lens.hook_points import HookPoint
 from pipeline.nets.net import Net, Units
 
 LEAK = 0.02
-PAST_END = -1
-"""Stands for a symbol where a stream has ended and another of its batch has not."""
 
 
 def clip(x: Tensor) -> Tensor:
@@ -51,7 +49,7 @@ class RecurrentConfig:
 
 
 class Recurrent(Net):
-    """Logits for every step of a batch of streams. `residual` gives all steps as one batch, without those PAST_END."""
+    """Logits for every step of a batch of streams."""
 
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()
@@ -76,17 +74,14 @@ class Recurrent(Net):
         """Stored numbers; a tied table counts once."""
         return sum(weight.numel() for weight in self.parameters())
 
-    def residual(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "steps hidden"]:
-        """The hidden activations of every step that the streams have, the steps of a stream in a row."""
-        taken = (pairs[..., 0] != PAST_END).flatten().nonzero()[:, 0]
-        return self._hidden(pairs.clamp(min=0)).flatten(0, 1).index_select(0, taken)
+    def adjust_initial_weights(self) -> None:
+        """The state's biases are 1/2, where the clip has a gradient."""
+        nn.init.constant_(self.state_out.bias, 0.5)
 
-    def forward(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length answers"]:
-        return self.unembed(self._hidden(pairs))
-
-    def _hidden(self, pairs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length hidden"]:
-        table = self.embed_left(pairs[..., 0]) + self.embed_right(pairs[..., 1])
-        state = table.new_zeros(len(pairs), self.config.n_state)
+    def residual(self, inputs: Int[Tensor, "batch length 2"]) -> Float[Tensor, "batch length hidden"]:
+        """The hidden activations of every step."""
+        table = self.embed_left(inputs[..., 0]) + self.embed_right(inputs[..., 1])
+        state = table.new_zeros(len(inputs), self.config.n_state)
         steps = []
         for read in table.unbind(1):
             hidden = self.hook_post(torch.relu(read + self.state_in(state)))

@@ -119,15 +119,15 @@ class Transformer(Net):
         finally:
             self.mlp.live = None
 
-    def residual(self, pairs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
+    def residual(self, inputs: Int[Tensor, "batch 2"]) -> Float[Tensor, "batch d_model"]:
         """The residual stream at "=" just before the read-out."""
         if self.hook_embed.has_hooks():
-            equals = pairs.new_full((len(pairs), 1), self.config.p)
-            x = self.hook_embed(self.embed(torch.cat([pairs, equals], dim=1)) + self.pos.weight)
+            equals = inputs.new_full((len(inputs), 1), self.config.p)
+            x = self.hook_embed(self.embed(torch.cat([inputs, equals], dim=1)) + self.pos.weight)
             last = x[:, -1]
             scores, values = self.attn.scores_and_values(x, last)
         else:
-            scores, values, last = self._look_up(pairs)
+            scores, values, last = self._look_up(inputs)
         mid = self.hook_resid_mid(last + self.attn.mix(scores, values))
         return self.hook_resid_post(mid + self.mlp(mid))
 

@@ -18,7 +18,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from typing import Any, final
 
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UserError
 from pipeline.tasks import streams
+from pipeline.tasks.examples import Examples, padded
 from pipeline.tasks.machine import Machine, Pair, explore
 
 MOST_EXAMPLES, LONGEST_EXAMPLE = 500, 4
@@ -172,25 +173,20 @@ def _short(words: Sequence[str]) -> str:
     return " ".join([*words[:ENDS], f"... ({len(words) - 2 * ENDS} more) ...", *words[-ENDS:]])
 
 
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Streams of one length and kind with their answers; exact match counts whole streams."""
-
-    length: int
-    kind: str
-    streams: Streams
-    answers: NDArray[np.int64]
-
-
-def evaluation_sets(task: StreamTask, lengths: Sequence[int], count: int, seed: int) -> list[EvaluationSet]:
-    """Random and hard streams of every length, flushed."""
+def evaluation_sets(task: StreamTask, lengths: Sequence[int], count: int, seed: int) -> dict[str, Examples]:
+    """Random and hard streams of every length, flushed: {"random_4": ..., "hard_4": ..., "random_10": ...}."""
     rng = np.random.default_rng([seed, 1])
-    sets = []
+    sets = {}
     for length in lengths:
         for kind, draw in (("random", task.random), ("hard", task.hard)):
             batch = task.flushed(draw(count, length, rng))
-            sets.append(EvaluationSet(length, kind, batch, task.answers(batch)))
+            sets[f"{kind}_{length}"] = Examples(batch, task.answers(batch))
     return sets
+
+
+def stream_examples(task: StreamTask, streams: Sequence[Sequence[Any]]) -> Examples:
+    """Streams of any lengths with their exact answers."""
+    return padded(streams, [np.array(task.reference(stream), dtype=np.int64) for stream in streams])
 
 
 def known_streams() -> list[str]:
@@ -206,9 +202,9 @@ def stream_task(name: str, **options: Any) -> StreamTask:
     known = {field.name: field.default is field.default_factory is MISSING for field in fields(kind) if field.init}
     for option in sorted(options.keys() - known.keys()):
         has = f"task = {name!r}: it has no option {option!r} (options: {', '.join(known) or 'none'})"
-        raise UserError(f"{has}; take it out with -S '~streaming.task.{option}'")
+        raise UserError(f"{has}; take it out with -S '~tasks.NAME.options.{option}'")
     for option in (option for option, needed in known.items() if needed and option not in options):
-        raise UserError(f"task = {name!r}: it needs {option!r}; give it with -S '+streaming.task.{option}=...'")
+        raise UserError(f"task = {name!r}: it needs {option!r}; give it with -S '+tasks.NAME.options.{option}=...'")
     try:
         made = kind(**options)
     except UserError:

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.tasks.examples import Examples, Split
+
 
 class Task(Protocol):
     """A function of two symbols, a in [0, n_left) and b in [0, n_right), with answers in [0, n_answers)."""
@@ -42,3 +44,10 @@ def split_pairs(n: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], 
     order = np.random.default_rng(seed).permutation(n)
     n_train = int(fraction * n)
     return np.sort(order[:n_train]), np.sort(order[n_train:])
+
+
+def pair_split(task: Task, fraction: float, seed: int) -> Split:
+    """A share of all pairs to be shown; the others are the evaluation set `test`."""
+    pairs, answers = task.pairs(), task.answers()
+    shown, held_out = (Examples(pairs[chosen], answers[chosen]) for chosen in task.split(fraction, seed))
+    return Split(shown, {"test": held_out})

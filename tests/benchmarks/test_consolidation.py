@@ -15,20 +15,25 @@ from benchmarks.consolidation import (
     main,
     one,
     outcome,
+    own_start,
     params_of,
+    phase_steps,
     recipe_of,
     start_named,
     start_of,
     wrong,
 )
 from benchmarks.consolidation_table import HEADER, Cell, comparisons, summary
+from benchmarks.defaults import modular_experiment
 from pipeline.errors import UserError
 from pipeline.nets import Mlp
 from pipeline.params import load_params
+from pipeline.recipe_files import load_recipe
+from pipeline.tasks import ModularTask
 from train.divergence import Diverged
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
-PHASE = PARAMS.recipes["consolidation"]
+PHASE = load_recipe("consolidation")
 
 
 def cell(**values: object) -> Cell:
@@ -37,29 +42,29 @@ def cell(**values: object) -> Cell:
 
 
 def test_every_pressure_is_the_phase_with_others_off() -> None:
-    assert recipe_of(PARAMS, "phase") == PHASE
+    assert recipe_of("phase") == PHASE
     alone = {"noise": "weight_noise", "nuclear": "nuclear_norm", "group": "group_penalty"}
     for pressure, own in alone.items():
-        recipe = recipe_of(PARAMS, pressure)
+        recipe = recipe_of(pressure)
         for name in alone.values():
             assert (getattr(recipe, name) is not None) == (name == own)
         assert recipe.optimizer.weight_decay == 0
     for pressure in ("none", "magnitude", "decay_0.3"):
-        recipe = recipe_of(PARAMS, pressure)
+        recipe = recipe_of(pressure)
         assert (recipe.weight_noise, recipe.nuclear_norm, recipe.group_penalty) == (None, None, None)
         assert recipe.optimizer.weight_decay == (0.3 if pressure == "decay_0.3" else 0)
-    both = recipe_of(PARAMS, "both")
+    both = recipe_of("both")
     assert (both.weight_noise, both.nuclear_norm, both.group_penalty) == (None, PHASE.nuclear_norm, PHASE.group_penalty)
 
 
 def test_rates_and_schedule_are_the_same_for_all() -> None:
     for pressure in ("none", "noise", "decay_3", "nuclear", "group", "both", "phase_6", "magnitude"):
-        recipe = recipe_of(PARAMS, pressure)
+        recipe = recipe_of(pressure)
         assert (recipe.optimizer.lr, recipe.schedule) == (PHASE.optimizer.lr, PHASE.schedule)
 
 
 def test_a_strength_multiplies_both_penalties() -> None:
-    recipe = recipe_of(PARAMS, "phase_6")
+    recipe = recipe_of("phase_6")
     for name in ("nuclear_norm", "group_penalty"):
         before, after = getattr(PHASE, name).strength, getattr(recipe, name).strength
         assert after.value == pytest.approx(6 * before.value)
@@ -69,18 +74,30 @@ def test_a_strength_multiplies_both_penalties() -> None:
 @pytest.mark.parametrize("pressure", ["presure", "decay_x", "decay", "noise_3"])
 def test_an_unknown_pressure_is_one_line(pressure: str) -> None:
     with pytest.raises(UserError, match=f"--pressures = '{pressure}'"):
-        recipe_of(PARAMS, pressure)
+        recipe_of(pressure)
 
 
 def test_a_strength_that_cannot_be_is_one_line() -> None:
     with pytest.raises(UserError, match=r"--pressures phase_-1: .*strength\.value = "):
-        recipe_of(PARAMS, "phase_-1")
+        recipe_of("phase_-1")
 
 
 @pytest.mark.parametrize("start", ["trained", "untrained_5"])
 def test_an_unknown_start_is_one_line(start: str) -> None:
     with pytest.raises(UserError, match=f"--starts = '{start}'"):
         start_named(PARAMS, start)
+
+
+def test_the_phase_begins_where_it_does_in_the_pipeline_and_has_the_rest_of_the_steps() -> None:
+    budget = modular_experiment(PARAMS, "standard").train
+    for recipe in ("standard", "catapult"):
+        first, _ = PARAMS.experiment(f"modular-{recipe}_consolidation").phases
+        assert start_named(PARAMS, recipe) == (recipe, first.last_cycle * budget.cycle_steps) == (recipe, 60)
+        assert phase_steps(PARAMS, recipe) == budget.steps - 60
+    assert start_named(PARAMS, "standard_100") == ("standard", 100)
+    assert phase_steps(PARAMS, "standard_100") == phase_steps(PARAMS, "untrained") == budget.steps - 60
+    with pytest.raises(UserError, match="--starts = 'muon': train/recipes has no muon_consolidation; give its steps"):
+        start_named(PARAMS, "muon")
 
 
 def test_a_net_that_diverges_is_wrong_on_everything_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +114,7 @@ def test_a_net_that_diverges_is_wrong_on_everything_and_counted(monkeypatch: pyt
 
 def test_starts_are_where_they_say() -> None:
     params = params_of(cell())
-    task = params.task.task()
+    task = ModularTask(11)
     untrained, (before,) = start_of(params, "untrained")
     assert before == wrong(untrained, task) > 90
     _, (fitted,) = start_of(params, "all_pairs")
@@ -108,7 +125,7 @@ def test_starts_are_where_they_say() -> None:
 
 
 def test_a_net_has_its_own_circuit_and_not_that_of_a_renamed_one() -> None:
-    task = params_of(cell()).task.task()
+    task = ModularTask(11)
     net, _ = start_of(params_of(cell()), "all_pairs")
     alike, floor = kept_of(net, net, task)
     assert alike == pytest.approx(1)
@@ -141,7 +158,7 @@ def test_one_net_of_each_kind_from_end_to_end() -> None:
     found = one(cell(start="standard_20"))
     assert found["wrong_before"] > 0
     assert found["live"] <= found["pace"][-1] < 512  # one that is left may be constant
-    assert len(found["pace"]) == PARAMS.phase("standard")[1].steps
+    assert len(found["pace"]) == phase_steps(PARAMS, "standard") == 500 - own_start(PARAMS, "standard")
     assert 0 < found["share"] <= 1
     assert all(0 <= value <= 1 for value in found["kept"])
     assert found["train_accuracy"] > 0.9

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import grokking
+from benchmarks.defaults import modular_experiment, modular_task, transformer
 from benchmarks.grokking import main
 from benchmarks.lines import append, read
 from benchmarks.outcome import Hold, Outcome, Point, digest_of, first_reaching, held, hold_cell, latest, spread, tables
 from benchmarks.protocols import P1, P2, P3, PROTOCOLS, Protocol, choose
 from pipeline.errors import UserError
 from pipeline.nets import MlpConfig, TransformerConfig
-from pipeline.params import PipelineParams, load_params
-from pipeline.validation import load_checked
+from pipeline.params import load_params
+from pipeline.recipe_files import load_recipe
 from train.divergence import Diverged
 from train.schedules import multiplier
 
@@ -175,17 +176,28 @@ def test_the_schedule_of_the_fastest_has_an_end_of_its_own_and_stays_at_its_last
 
 
 def test_the_recipes_have_the_same_names_everywhere() -> None:
-    names = set(load_params(ROOT / "params.yaml").recipes) - {"consolidation"}  # which goes on from another
-    assert set(P1.recipes()) == names == set(P2.recipes()) - {"consolidation"}
+    names = set(P2.recipes()) - {"consolidation"}  # which goes on from another
+    assert set(P1.recipes()) == names
     assert set(P3.recipes()) < names
 
 
 def test_the_default_task_is_p2() -> None:
     params = load_params(ROOT / "params.yaml")
-    assert (params.task.task(), params.task.train_fraction, params.train.batch_size) == (P2.task, P2.fraction, P2.batch)
-    assert TransformerConfig(params.task.p, **params.net.widths()) == P2.net
-    assert params.train.cycle_steps == P2.cycle_steps
-    assert load_checked(P2.recipes_file, PipelineParams) == params
+    for recipe in ("standard", "adamw_tuned", "catapult"):
+        experiment = params.experiment(f"modular-{recipe}")
+        task, train = modular_task(experiment), experiment.train
+        assert (task.task(), task.train_fraction, train.batch_size) == (P2.task, P2.fraction, P2.batch)
+        assert TransformerConfig(task.p, **transformer(experiment).widths()) == P2.net
+        assert train.cycle_steps == P2.cycle_steps
+        assert experiment == modular_experiment(params, recipe)
+        assert experiment.parts == P2.recipes()[recipe]
+
+
+def test_the_recipes_of_p2_are_those_of_train_of_one_phase_and_for_pairs() -> None:
+    names = P2.recipes().keys()
+    assert {"standard", "muon_radial", "consolidation"} < names
+    assert not {name for name in names if name.startswith("addition_") or name.endswith("_consolidation")}
+    assert all(recipe == load_recipe(name) for name, recipe in P2.recipes().items())
 
 
 @pytest.mark.parametrize(
@@ -199,6 +211,7 @@ def test_the_default_task_is_p2() -> None:
     ],
 )
 def test_a_mistake_in_a_file_of_recipes_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert P1.recipes_file is not None
     text = P1.recipes_file.read_text()
     assert old in text
     path = tmp_path / "P1.yaml"

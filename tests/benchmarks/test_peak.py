@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -11,9 +9,7 @@ from benchmarks.many import ways
 from benchmarks.peak import kind_of, main, times_by_kind, work_of
 from pipeline.errors import UserError
 from pipeline.nets import MlpConfig
-from pipeline.params import load_params
-
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+from pipeline.recipe_files import load_recipe
 
 
 def test_work_is_that_of_the_products() -> None:
@@ -68,7 +64,7 @@ def test_both_ways_train_the_same_nets(monkeypatch: pytest.MonkeyPatch) -> None:
         "fit_many",
         lambda *a, **k: seen["together"].extend(f.history[-1]["train_loss"] for f in fit_many(*a, **k)),
     )
-    for way in ways(7, config, PARAMS.recipes["standard"], 3, 5, torch.device("cpu")).values():
+    for way in ways(7, config, load_recipe("standard"), 3, 5, torch.device("cpu")).values():
         way()
     assert len(seen["together"]) == 3
     assert seen["together"] == pytest.approx(seen["one by one"], rel=1e-4)

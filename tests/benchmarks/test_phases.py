@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.defaults import modular_experiment, modular_task
 from benchmarks.phases import (
     COLUMNS,
     GROUPS,
@@ -28,10 +29,14 @@ from benchmarks.phases import (
     train_net,
 )
 from interp.progress_measures import Measures
-from pipeline.params import AdamWParams, MuonParams, ThresholdParams, load_params
+from pipeline.files import snapshot_paths
+from pipeline.params import ThresholdParams, load_params
+from pipeline.recipe_files import load_recipe
+from pipeline.recipe_params import AdamWParams, MuonParams
 from pipeline.runs import load_snapshot
 from pipeline.tasks import ModularTask
-from train.loop import Data, train_run
+from train.data import Data
+from train.run import train_run
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 SMALL = Group("small", "catapult", ("memorising",), (11,), steps=4, cycle_steps=2)
@@ -79,15 +84,16 @@ def test_the_summary_counts_and_names_what_was_not_expected() -> None:
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
 def test_every_group_can_be_configured(group: Group) -> None:
-    config = configure(PARAMS, group, group.primes[0], 123)
-    assert (config.task.p, config.train.seed, config.task.operation) == (group.primes[0], 123, group.operation)
-    assert config.task.train_fraction == PARAMS.task.train_fraction
+    experiment = configure(PARAMS, group, group.primes[0], 123)
+    task = modular_task(experiment)
+    assert (task.p, experiment.train.seed, task.operation) == (group.primes[0], 123, group.operation)
+    assert task.train_fraction == modular_task(modular_experiment(PARAMS, "standard")).train_fraction
     assert group.steps % group.cycle_steps == 0
 
 
 @pytest.mark.parametrize("group", [g for g in GROUPS if g.name.startswith(RIGHT_BUT)], ids=lambda group: group.name)
 def test_no_regularisation_means_none(group: Group) -> None:
-    recipe = configure(PARAMS, group, 59, 0).recipe
+    recipe = configure(PARAMS, group, 59, 0).parts
     used = [o for o in (recipe.optimizer, recipe.embeddings, recipe.readout) if o is not None]
     assert [o.weight_decay for o in used] == [0] * len(used)
     assert recipe.norm_penalty is None
@@ -95,13 +101,13 @@ def test_no_regularisation_means_none(group: Group) -> None:
     assert not group.random_labels
 
 
-def test_recipes_of_params_are_used_as_they_are_and_the_grokked_one_is_as_named() -> None:
+def test_recipes_of_train_are_used_as_they_are_and_the_grokked_one_is_as_named() -> None:
     for name in ("standard", "catapult"):
-        assert configure(PARAMS, replace(SMALL, recipe=name), 11, 0).recipe == PARAMS.recipes[name]
-    grokked = configure(PARAMS, replace(SMALL, recipe="grokked"), 11, 0).recipe.optimizer
+        assert configure(PARAMS, replace(SMALL, recipe=name), 11, 0).parts == load_recipe(name)
+    grokked = configure(PARAMS, replace(SMALL, recipe="grokked"), 11, 0).parts.optimizer
     assert isinstance(grokked, AdamWParams)
     assert (grokked.lr, grokked.weight_decay) == (0.01, 1.0)
-    bare = configure(PARAMS, replace(SMALL, recipe="muon_bare"), 11, 0).recipe.optimizer
+    bare = configure(PARAMS, replace(SMALL, recipe="muon_bare"), 11, 0).parts.optimizer
     assert isinstance(bare, MuonParams)
     assert bare.lr == 0.02
 
@@ -121,10 +127,10 @@ def test_random_labels_know_nothing_of_the_task_nor_of_each_other() -> None:
 
 def test_the_loop_of_the_controls_is_the_loop_of_a_run(tmp_path: Path) -> None:
     """On what both can be given, the same weights bit for bit after every cycle."""
-    config = configure(PARAMS, SMALL, 11, 5)
-    run = train_run(config, tmp_path / "run", tmp_path / "state")
-    nets = fit(config, Data.of(config.task.task(), config.task.train_fraction, config.train.seed), SMALL.steps)
-    for path, ours in zip(run.snapshots, nets, strict=True):
+    experiment = configure(PARAMS, SMALL, 11, 5)
+    run = train_run(experiment, tmp_path / "run", tmp_path / "state")
+    nets = fit(experiment, Data.of(experiment.task.split(experiment.train.seed)), SMALL.steps)
+    for path, ours in zip(snapshot_paths(run), nets, strict=True):
         theirs = load_snapshot(path).net.state_dict()
         assert all(torch.equal(weight, theirs[name]) for name, weight in ours.state_dict().items())
 

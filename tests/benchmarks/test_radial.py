@@ -28,7 +28,7 @@ from benchmarks.radial_table import (
 )
 from pipeline.errors import UserError
 from pipeline.nets import MlpConfig, Net, build_net
-from pipeline.params import NormPenaltyParams, RecipeParams
+from pipeline.recipe_params import NormPenaltyParams, RecipeParams
 from train.data import Data
 from train.recipes import initialise
 from train.schedules import multiplier
@@ -56,7 +56,7 @@ def run(arm: str, seed: int, row_share: float = 0.5, fit: Moment | None = None) 
 def net_of(recipe: RecipeParams) -> tuple[Net, Data]:
     net = build_net(SMALL.net)
     initialise(net, recipe.init, torch.Generator().manual_seed(0))
-    return net, Data.of(SMALL.task, SMALL.fraction, 0)
+    return net, Data.of_pairs(SMALL.task, SMALL.fraction, 0)
 
 
 def test_arms_differ_in_the_penalty_only() -> None:

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.defaults import modular_experiment, transformer
 from benchmarks.speed import analysis_line, data_of, identity, native_net, native_step, our_step, row
 from benchmarks.timing import Cost, cost_of, take_turns
+from pipeline.experiment import Experiment
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import InterpParams, PipelineParams, RunConfig, load_params
+from pipeline.params import InterpParams, PipelineParams, load_params
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 
 
-def config_of(recipe: str) -> RunConfig:
+def experiment_of(recipe: str) -> Experiment:
     values = PARAMS.model_dump(mode="json")
-    values["task"]["p"] = 11
-    return PipelineParams.model_validate_json(json.dumps(values)).run_config(recipe)
+    values["tasks"]["modular"]["p"] = 11
+    return modular_experiment(PipelineParams.model_validate_json(json.dumps(values)), recipe)
 
 
 def test_cpu_time_is_not_wall_time() -> None:
@@ -44,9 +46,9 @@ def test_a_row_is_medians_and_multiples() -> None:
 
 @pytest.mark.parametrize("recipe", ["standard", "catapult"])
 def test_both_paths_take_the_same_step(recipe: str) -> None:
-    config = config_of(recipe)
-    data = data_of(config)
-    fast, general = (our_step(config, data, general) for general in (False, True))
+    experiment = experiment_of(recipe)
+    data = data_of(experiment)
+    fast, general = (our_step(experiment, data, general) for general in (False, True))
     for _ in range(3):
         assert fast() == pytest.approx(general(), rel=1e-4)
 
@@ -59,10 +61,9 @@ def test_the_identity_hook_is_reached() -> None:
 
 def test_the_native_net_is_the_same_net() -> None:
     """Given our weights (and no biases in attention, which ours has not) it gives our logits."""
-    config = config_of("standard")
-    assert config.net is not None
-    ours = Transformer(TransformerConfig(11, **config.net.widths()))
-    native = native_net(config)
+    experiment = experiment_of("standard")
+    ours = Transformer(TransformerConfig(11, **transformer(experiment).widths()))
+    native = native_net(experiment)
     block = "layers.0."
     names = {"tok_embed.weight": "embed.weight", "pos.weight": "pos.weight", "head.weight": "unembed.weight"}
     names |= {f"{block}attn.{x}.weight": f"attn.{x}.weight" for x in "qkvo"}
@@ -79,7 +80,7 @@ def test_the_native_net_is_the_same_net() -> None:
         tokens = torch.cat([pairs, torch.full((121, 1), 11)], dim=1)
         assert names.keys() <= copied
         assert torch.allclose(native(tokens)[:, -1], ours(pairs), atol=1e-5)
-    native_step(config, data_of(config))()
+    native_step(experiment, data_of(experiment))()
 
 
 def test_a_run_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:

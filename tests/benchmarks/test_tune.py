@@ -27,7 +27,8 @@ from benchmarks.tune import (
     search,
 )
 from pipeline.errors import UserError
-from pipeline.params import RecipeBook, RecipeParams
+from pipeline.recipe_files import RecipeBook
+from pipeline.recipe_params import RecipeParams
 from pipeline.validation import load_checked
 from train.divergence import Diverged
 

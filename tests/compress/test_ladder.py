@@ -13,23 +13,23 @@ from compress.__main__ import main
 from compress.ladder import compress_net, compress_run, ladder_csv, ladder_json
 from interp.circuits import find, save_circuit
 from pipeline.errors import BAD_INPUT, UserError
-from pipeline.params import CompressParams
+from pipeline.params import PairCompressParams
 from pipeline.runs import Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
 
-SMALL = CompressParams(distill_steps=60, quantize_steps=10, restarts=2)
+SMALL = PairCompressParams(distill_steps=60, quantize_steps=10, restarts=2)
 SCORES = np.arange(3.0), np.arange(12.0)
 
 
 @pytest.fixture
 def run(untrained: Snapshot, tmp_path: Path) -> tuple[Path, Path]:
     """A run directory of one snapshot, and the analysis with its circuit."""
-    directory, analysis = tmp_path / "runs" / "modular-untrained-s0", tmp_path / "analysis" / "modular-untrained-s0"
+    directory, analysis = tmp_path / "runs" / "modular-untrained", tmp_path / "analysis" / "modular-untrained"
     save_snapshot(directory / "snapshots" / "cycle-0000.safetensors", untrained)
-    task = {"p": 11, "operation": "addition", "train_fraction": 0.3}
-    params = {"key": directory.name, "task": task, "recipe": {"name": "untrained"}, "seed": 0}
+    task = {"name": "modular", "p": 11, "operation": "addition", "train_fraction": 0.3}
+    params = {"name": directory.name, "task": task, "recipe": "untrained", "train": {"seed": 0}}
     (directory / "params.json").write_text(json.dumps(params))
-    circuit = find(untrained.net, untrained.task, "integrated_gradients", neurons=True)
+    circuit = find(untrained.net, untrained.modular, "integrated_gradients", neurons=True)
     analysis.mkdir(parents=True)
     save_circuit(circuit, analysis / "circuit.json")
     return directory, analysis
@@ -43,7 +43,7 @@ def test_every_rung_is_counted(untrained: Snapshot) -> None:
     assert trained.bytes == 4 * trained.parameters
     assert trained.inputs == 121
     with torch.no_grad():
-        answers = untrained.net(torch.from_numpy(untrained.task.pairs())).argmax(1).numpy()
+        answers = untrained.net(torch.from_numpy(untrained.modular.pairs())).argmax(1).numpy()
     wrong = sum(int(answers[a * 11 + b] != (a + b) % 11) for a in range(11) for b in range(11))
     assert trained.wrong == pruned.wrong == wrong
     assert pruned.parameters <= trained.parameters

@@ -12,7 +12,7 @@ HEADS, NEURONS = (0, 2), (1, 2, 3, 7, 11)
 
 
 def everything(snapshot: Snapshot) -> torch.Tensor:
-    return torch.from_numpy(snapshot.task.pairs())
+    return torch.from_numpy(snapshot.modular.pairs())
 
 
 def test_pruning_nothing_is_the_net_itself(untrained: Snapshot) -> None:
@@ -54,7 +54,7 @@ def test_the_net_given_is_left_alone(untrained: Snapshot) -> None:
 
 def test_no_answer_changes_and_idle_components_go(untrained: Snapshot) -> None:
     """A head and four neurons that do nothing are scored lowest; none of them is left."""
-    net, task = untrained.net, untrained.task
+    net, task = untrained.net, untrained.modular
     with torch.no_grad():
         net.attn.o.weight[:, 4:8] = 0
         net.mlp.w_out.weight[:, :4] = 0
@@ -68,7 +68,7 @@ def test_no_answer_changes_and_idle_components_go(untrained: Snapshot) -> None:
 
 def test_a_net_that_is_wrong_everywhere_loses_all_it_may(untrained: Snapshot) -> None:
     """On training pairs there is then no right answer to keep: one head and one neuron are left."""
-    task = untrained.task
+    task = untrained.modular
     with torch.no_grad():
         right = untrained.net(everything(untrained)).argmax(1).numpy() == task.answers()
     train = np.flatnonzero(~right)

@@ -8,8 +8,9 @@ import torch
 
 from compress.crowd import REACH, Crowd, Grid, Lessons
 from compress.streaming import frontier, save_point
-from pipeline.stream_params import StreamCompressParams
-from pipeline.stream_runs import load_stream_snapshot
+from pipeline.nets import Recurrent
+from pipeline.params import StreamCompressParams
+from pipeline.runs import load_snapshot
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import stream_task
 
@@ -81,7 +82,7 @@ def test_the_frontier_of_parity(tmp_path: Path) -> None:
     assert points
     assert said
     for point in points:
-        snapshot = load_stream_snapshot(save_point(point, stream_task("parity"), tmp_path))
+        snapshot = load_snapshot(save_point(point, stream_task("parity"), tmp_path), Recurrent)
         assert snapshot.net.config.n_hidden == point.n_hidden
         stream = torch.randint(0, 2, (4, 60, 1), generator=torch.Generator().manual_seed(0))
         pairs = torch.cat([stream, torch.zeros_like(stream)], dim=2)

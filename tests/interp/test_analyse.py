@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-import interp
+from benchmarks.by_hand import adder, write_net
 from interp.__main__ import main
 from interp.analyse import analyse_run
 from pipeline.errors import BAD_INPUT
+from pipeline.lazy import homes
 from pipeline.nets import Transformer
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.runs import Snapshot, save_snapshot
 from pipeline.tasks import ModularTask
+from pipeline.tasks.streaming import stream_task
 
 P = 23
 FILES = {"measures.csv", "phases.json", "spectra.json", "circuit.json"}
@@ -28,12 +31,12 @@ FILES = {"measures.csv", "phases.json", "spectra.json", "circuit.json"}
 @pytest.fixture
 def run(tmp_path: Path, make_clock: Callable[..., Transformer], make_random: Callable[..., Transformer]) -> Path:
     """A run whose snapshots 0 and 1 are untrained, 2 and 3 a clock."""
-    directory = tmp_path / "modular-made-s0"
+    directory = tmp_path / "modular-made"
     params = {
-        "key": directory.name,
-        "task": {"operation": "addition", "p": P, "train_fraction": 0.4},
-        "recipe": {"name": "made"},
-        "seed": 0,
+        "name": directory.name,
+        "task": {"name": "modular", "operation": "addition", "p": P, "train_fraction": 0.4},
+        "recipe": "made",
+        "train": {"seed": 0},
     }
     nets = [make_random(P, seed, d_model=24, n_heads=1, d_head=24, d_mlp=48) for seed in (0, 1)]
     nets += [make_clock(P, (1, 2, 3, 5, 7, 10))] * 2
@@ -95,18 +98,35 @@ def test_help_of_every_command_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_public_name_is_found() -> None:
-    for home, names in interp._HOMES.items():
-        for name in names:
-            assert getattr(interp, name) is getattr(import_module(f"interp.{home}"), name)
-    with pytest.raises(AttributeError, match="find_circuit"):
-        interp.find_circuit  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+@pytest.mark.parametrize("room", ["interp", "compress", "verify"])
+def test_every_public_name_is_found(room: str) -> None:
+    package = import_module(room)
+    found = homes(str(package.__file__))
+    assert found
+    for name, home in found.items():
+        assert getattr(package, name) is getattr(import_module(home), name)
+    with pytest.raises(AttributeError, match=f"module '{room}' has no attribute 'absent'"):
+        package.absent  # noqa: B018
 
 
-def test_a_run_of_streams_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "params.json").write_text('{"key": "streams", "task": {"base": 10, "name": "addition"}}')
-    assert main(["analyse", str(tmp_path)]) == BAD_INPUT
-    assert capsys.readouterr().err.endswith("a run of addition; give one of a task on pairs, mod p\n")
+def test_what_is_of_pairs_only_says_so_of_a_run_of_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "params.json").write_text('{"name": "streams", "task": {"base": 10, "name": "addition"}}')
+    assert main(["attribute", str(tmp_path), "--out", str(tmp_path / "circuit.json")]) == BAD_INPUT
+    assert capsys.readouterr().err.endswith("the run is of addition; give one of a task on pairs, mod p\n")
+
+
+def test_a_run_of_streams_is_analysed_as_a_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task, run, out = stream_task("addition", base=3), tmp_path / "run", tmp_path / "out"
+    (run / "snapshots").mkdir(parents=True)
+    write_net(run / "snapshots" / "cycle-0001.safetensors", adder(3), task)
+    (run / "params.json").write_text(json.dumps({"name": "run", "task": task.to_dict(), "train": {}, "start": None}))
+    assert main(["analyse", str(run), "--out", str(out)]) == 0
+    assert "2 states" in capsys.readouterr().out
+    found = json.loads((out / "automaton.json").read_text())
+    assert found["same_as_task"] is True
+    path = run / "snapshots" / "cycle-0001.safetensors"
+    assert found["snapshot"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (out / "automaton.svg").read_text().startswith("<svg")
 
 
 def test_an_interrupt_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

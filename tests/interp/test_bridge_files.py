@@ -32,7 +32,6 @@ from pipeline.nets import (
     closed_form,
 )
 from pipeline.runs import Snapshot, save_snapshot
-from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
 from pipeline.tasks import ModularTask
 from pipeline.tasks.streaming import stream_task_from
 
@@ -103,7 +102,7 @@ def test_recurrent_nets_open_as_they_are(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = Recurrent(RecurrentConfig(2, 2, 2)).eval()
     path = tmp_path / "run" / "snapshots" / "cycle-0001.safetensors"
-    save_stream_snapshot(path, StreamSnapshot(net, stream_task_from({"name": "addition", "base": 2}), "made", 0, 1, 1))
+    save_snapshot(path, Snapshot(net, stream_task_from({"name": "addition", "base": 2}), None, "made", 0, 1, 1))
     opened = open_in_transformer_lens(tmp_path / "run")
     streams = torch.randint(2, (3, 4, 2))
     assert isinstance(opened, HookedRootModule)

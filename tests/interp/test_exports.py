@@ -148,10 +148,10 @@ def test_the_ending_is_the_format(circuit: nx.DiGraph, tmp_path: Path) -> None:
 @pytest.fixture
 def run(tmp_path: Path, make_clock: Callable[..., Transformer]) -> Path:
     directory = tmp_path / "made"
-    task = {"operation": "addition", "p": P, "train_fraction": 0.4}
+    task = {"name": "modular", "operation": "addition", "p": P, "train_fraction": 0.4}
     path = directory / "snapshots" / "cycle-0003.safetensors"
     save_snapshot(path, Snapshot(make_clock(P, (1, 3)), TASK, 0.4, "made", 0, 3, 30))
-    params = {"key": "made", "task": task, "recipe": {"name": "made"}, "seed": 0}
+    params = {"name": "made", "task": task, "recipe": "made", "train": {"seed": 0}}
     (directory / "params.json").write_text(json.dumps(params))
     return directory
 

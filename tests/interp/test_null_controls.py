@@ -6,8 +6,6 @@ was seen over seeds and instruction sets, and where a label's own threshold is n
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -15,11 +13,10 @@ from torch.nn.functional import cross_entropy
 from interp.labels import label
 from interp.progress_measures import Measures, measure
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import load_params
+from pipeline.recipe_files import load_recipe
 from pipeline.tasks import ModularTask
 from train.loop import Budget, fit
 
-RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 SEEDS = (0, 1, 2)
 
 
@@ -69,7 +66,7 @@ def test_the_same_pairs_with_regularisation_are_an_algorithm() -> None:
     task, found = ModularTask(31), []
     for seed in SEEDS:
         net = Transformer(TransformerConfig(task.p, d_model=64, n_heads=2, d_head=32, d_mlp=256)).eval()
-        fit(net, task, RECIPES["muon_radial"], Budget(200, 10, 200), seed, train_fraction=1.0)
+        fit(net, task, load_recipe("muon_radial"), Budget(200, 10, 200), seed, train_fraction=1.0)
         found.append(measure(net, task, torch.arange(task.p**2)))
     assert sum(label(m, task.p) == "algorithm" for m in found) >= 2
     for m in found:

@@ -1,96 +1,159 @@
 """Every mistake in params.yaml is one line that names the key, the value and the mend."""
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from pipeline.errors import UserError
-from pipeline.params import PipelineParams, RecipeParams, ScheduleParams, load_params
-from pipeline.recipe_params import SCHEDULE_KEYS
+from pipeline.experiment import TrainParams, TransformerParams
+from pipeline.params import load_params, phases, room_params
+from pipeline.recipe_files import RECIPES, known_recipes, load_phases, load_recipe
+from pipeline.recipe_params import SCHEDULE_KEYS, RecipeParams, ScheduleParams
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 
 MISTAKES = [
-    ("p: 113", "p: 91", "task.p = 91: not an odd prime", "such as 59, 97 or 113"),
-    ("p: 113", "p: true", "task.p = true", "give an odd prime"),
-    ("p: 113", "p: 113.5", "task.p = 113.5", "give an odd prime"),
-    ("operation: addition", "operation: add", 'task.operation = "add"', "choose one of addition"),
-    ("train_fraction: 0.3", "train_fraction: 1.2", "task.train_fraction = 1.2", "strictly between 0 and 1"),
-    ("train_fraction: 0.3", "train_fraction: .nan", "task.train_fraction = NaN", "strictly between 0 and 1"),
+    ("p: 113", "p: 91", "tasks.modular.p = 91: not an odd prime", "such as 59, 97 or 113"),
+    ("p: 113", "p: true", "tasks.modular.p = true", "give an odd prime"),
+    ("p: 113", "p: 113.5", "tasks.modular.p = 113.5", "give an odd prime"),
+    ("operation: addition", "operation: add", 'tasks.modular.operation = "add"', "choose one of addition"),
+    ("train_fraction: 0.3", "train_fraction: 1.2", "tasks.modular.train_fraction = 1.2", "strictly between 0 and 1"),
+    ("train_fraction: 0.3", "train_fraction: .nan", "tasks.modular.train_fraction = NaN", "strictly between 0 and 1"),
     ("train_fraction: 0.3", "train_fraction: 0.00001", "train_fraction = 1e-05 of 12769 pairs is not one", "raise it"),
-    ("train_fraction", "trainfraction", "task.trainfraction = 0.3: no such key", "did you mean train_fraction?"),
-    ("n_heads: 4", "n_heads: 3", "n_heads = 3", "does not divide d_model = 128"),
-    ("lr: 0.277", "lr: -0.277", "recipes.catapult.optimizer.lr = -0.277", "give a rate above 0"),
-    ("lr: 0.277", "lr: .inf", "recipes.catapult.optimizer.lr = Infinity", "give a rate above 0"),
-    ("lr: 0.001", "lr: fast", 'recipes.standard.optimizer.lr = "fast"', "give a rate above 0"),
-    ("betas: [0.9, 0.98]", "betas: [0.9, 1.98]", "recipes.standard.optimizer.betas.1 = 1.98", "not including, 1"),
-    ("kind: muon", "kind: moun", "'moun'", "'adamw', 'muon', 'lion'"),
-    ("momentum: 0.8", "momentun: 0.8", "optimizer.momentun = 0.8: no such key", "did you mean momentum?"),
     (
-        "readout: null",
-        "readout: {kind: muon, lr: 0.1, weight_decay: 0.0}",
-        "readout would be trained",
-        "give it an adamw",
+        "train_fraction",
+        "trainfraction",
+        "tasks.modular.trainfraction = 0.3: no such key",
+        "did you mean train_fraction?",
     ),
-    ("kind: cyclic", "kind: cyclical", 'schedule.kind = "cyclical"', "choose one of constant, cosine, one_cycle"),
-    ("growth: 1", "growth: 0", "recipes.catapult.schedule.growth = 0", "a whole number from 1"),
-    ("peak: 1.0", "peek: 1.0", "schedule.peek = 1.0: no such key", "did you mean peak?"),
-    ("alpha: 0.98", "alpha: 1.0", "recipes.grokfast.gradient.alpha = 1.0", "not including, 1"),
-    ("kind: grokfast", "kind: grokslow", "'grokslow'", "'grokfast', 'perpendicular'"),
-    ("lamb: 2.0", "lambda: 2.0", "recipes.grokfast.gradient.lambda = 2.0: no such key", "did you mean lamb?"),
-    ("{kind: rows,", "{kind: row,", 'recipes.lion_clipped.constraints.0.kind = "row"', "choose rows or spectral"),
-    ("groups: [matrices]", "groups: [matrix]", 'constraints.0.groups.0 = "matrix"', "'matrices', 'embeddings'"),
-    ("groups: [matrices]", "groups: []", "constraints.0.groups = []", "list some of matrices"),
-    ("max_norm: 2.0", "max_norm: 0.0", "recipes.lion_clipped.constraints.0.max_norm = 0.0", "above 0"),
-    ("loss: cross_entropy", "loss: hinge", 'recipes.standard.loss = "hinge"', "choose cross_entropy or stablemax"),
-    ("norm_penalty: null", "dropout: 1.0", "recipes.standard.dropout = 1.0", "not including, 1"),
-    ("norm_penalty: null", "weight_noise: {value: -1.0}", "recipes.standard.weight_noise.value = -1.0", "0 or more"),
-    ("radius: 0.532", "radius: -1.0", "norm_penalty.radius = -1.0", "0 or more"),
-    ("lr: 0.05, weight_decay: 1.0, m", "lr: 0.0, weight_decay: 1.0, m", "recipes.muon.optimizer.lr = 0.0", "above 0"),
-    ("batch_size: null", "batch_size: 0", "train.batch_size = 0", "a whole number from 1"),
-    ("  standard:", "  range:", "recipe name 'range'", "choose another"),
-    ("operation: addition", "operation: multiplication", "task.operation = 'multiplication': the", "choose"),
-    ("operation: addition", "operation: sum", 'task.operation = "sum"', "choose one of addition"),
-    ("catapult: 0.12", "catapult: 1.5", "consolidation.after.catapult = 1.5", "strictly between 0 and 1"),
-    ("{standard: 0.12, catapult: 0.12}", "0.06", "consolidation.after = 0.06", "shares by recipe"),
-    ("{standard: 0.12, catapult: 0.12}", "{}", "consolidation.after = {}", "shares by recipe"),
-    ("norm_penalty: null", "weight_noise: 0.25", "recipes.standard.weight_noise = 0.25", "give such as {value: 0.3"),
-    ("catapult: 0.12", "catapolt: 0.12", "consolidation.after = 'catapolt'", "take it out"),
-    ("  consolidation:  ", "  consolidate:  ", "recipes has no 'consolidation'", "add that recipe"),
-    ("dense: 12", "dense: -1", "train.snapshots.dense = -1", "from 0 to 1000"),
-    ("rise: 0.1, anneal: 0.6", "rise: 0.9, anneal: 0.6", "so that it never holds", "lower one"),
-    ("dead: 0.02", "dead: 2.0", "recipes.consolidation.nuclear_norm.dead = 2.0", "from 0 to 1"),
+    (
+        "name: modular",
+        "name: modula",
+        'tasks.modular.name = "modula": no such task',
+        "known: modular, permutation, addition",
+    ),
+    (
+        "options: {base: 10}",
+        "options: {bass: 10}",
+        "tasks.addition: task = 'addition': it has no option 'bass'",
+        "take",
+    ),
+    ("options: {base: 10}", "options: {base: 99}", "tasks.addition: base = 99", "from 2 to 16"),
+    ("n_heads: 4", "n_heads: 3", "n_heads = 3", "does not divide d_model = 128"),
+    ("kind: transformer", "kind: transformr", "'transformr'", "'transformer', 'recurrent'"),
+    ("batch_size: null", "batch_size: 0", "train.modular.batch_size = 0", "a whole number from 1"),
+    ("  modular-standard:", "  range:", "name 'range'", "choose another"),
+    ("  modular-standard:", "  Stan/dard:", "name 'Stan/dard'", "lower-case"),
+    ("{task: modular,", "{task: modula,", "experiments.modular-standard.task = 'modula': not in this file", "addition"),
+    (
+        "net: transformer,",
+        "net: cnn,",
+        "experiments.modular-standard.net = 'cnn': not in this file",
+        "known: transformer",
+    ),
+    ("train: modular}", "train: long}", "experiments.modular-standard.train = 'long': not in this file", "modular"),
+    ("recipe: standard, ", "", "experiments.modular-standard.recipe is missing", "add it"),
+    ("operation: addition", "operation: sum", 'tasks.modular.operation = "sum"', "choose one of addition"),
+    ("dense: 8", "dense: -1", "train.modular.snapshots.dense = -1", "from 0 to 1000"),
     ("steps: 500", "steps: 505", "steps = 505 is not a whole number of cycles", "cycle_steps = 10"),
-    ("device: cpu", "device: tpu", 'train.device = "tpu"', "choose auto, cpu or cuda"),
-    ("table_bits: 7", "table_bits: 40", "compress.table_bits = 40", "from 3 to 12"),
+    ("device: cpu", "device: tpu", 'train.modular.device = "tpu"', "choose auto, cpu or cuda"),
+    ("table_bits: 7", "table_bits: 40", "compress.pairs.table_bits = 40", "from 3 to 12"),
     ("timeout: 240", "timeout: 0", "verify.timeout = 0", "above 0"),
-    ("\nnet:", "\nnetwork: 3\nnet:", "network = 3: no such key", "did you mean net?"),
-    ("  standard:", "  Stan/dard:", "recipe name 'Stan/dard'", "lower-case"),
-    ("seed: 0\n", "seed: 0\n  seed: 1\n", "duplicate key", "seed"),
-    ("task:", "task: [", "not valid YAML", ""),
-    ("d_model: 128", "d_model: 1000000000", "net.d_model = 1000000000", "from 1 to 16384"),
-    ("d_model: 128", "d_model: 16384", "net.d_model and net.d_mlp make too many weights: 1,094,", "lower one"),
-    ("d_mlp: 512", "d_mlp: -1", "net.d_mlp = -1", "from 1 to 16384"),
-    ("d_model: 128\n  n_heads: 4", "d_model: 8192\n  n_heads: 8192", "too many weights", "lower one"),
-    ("steps: 500", "steps: 1000000000", "train.steps = 1000000000", "from 1 to 1000000"),
-    ("batch_size: null", "batch_size: 1000000000", "train.batch_size = 1000000000", "from 1 to 1000000"),
-    ("growth: 1,", "growth: 1000000000,", "schedule.growth = 1000000000", "from 1 to 1000000"),
-    ("replicates: 100 ", "replicates: 100000 ", "task.p and interp.replicates make too many draws", "lower one"),
+    ("\nnets:", "\nnet: 3\nnets:", "net = 3: no such key", "did you mean nets?"),
+    ("seed: 0\n", "seed: 0\n    seed: 1\n", "duplicate key", "seed"),
+    ("tasks:", "tasks: [", "not valid YAML", ""),
+    ("d_model: 128", "d_model: 1000000000", "nets.transformer.d_model = 1000000000", "from 1 to 16384"),
+    ("d_mlp: 512", "d_mlp: -1", "nets.transformer.d_mlp = -1", "from 1 to 16384"),
+    ("steps: 500", "steps: 1000000000", "train.modular.steps = 1000000000", "from 1 to 1000000"),
+    ("batch_size: null", "batch_size: 1000000000", "train.modular.batch_size = 1000000000", "from 1 to 1000000"),
+    (
+        "replicates: 100 ",
+        "replicates: 100000 ",
+        "tasks.modular.p and interp.replicates make too many draws",
+        "lower one",
+    ),
     ("chains: 2", "chains: 5000", "interp.sampler.chains = 5000", "from 1 to 1000"),
     ("draws: 40", "draws: 1000000000", "interp.sampler.draws = 1000000000", "from 1 to 1000000"),
-    ("key_frequencies: 3", "key_frequencies: 5000", "compress.key_frequencies = 5000", "from 1 to 1000"),
+    ("key_frequencies: 3", "key_frequencies: 5000", "compress.pairs.key_frequencies = 5000", "from 1 to 1000"),
     ("units_per_frequency: 8", "units_per_frequency: 9999", "units_per_frequency = 9999", "from 1 to 1000"),
     ("key_frequencies: 3", "key_frequencies: 300", "attempts make too many hidden units: 3,300", "1,000 is the most"),
     ("timeout: 240", "timeout: 1e30", "verify.timeout = 1e+30", "at most 1,000,000"),
-    ("n_state: 2", "n_state: 1000000000", "streaming.net.n_state = 1000000000", "from 1 to 4096"),
-    ("n_state: 2\n    n_hidden: 32", "n_state: 4096\n    n_hidden: 4096", "n_state and net.n_hidden", "lower one"),
-    ("evaluated: 200", "evaluated: 1000000", "train.evaluated, train.lengths and net.n_hidden", "lower one"),
-    ("lengths: [4, 10, 40, 200]", "lengths: [4, 1000000]", "train.evaluated, train.lengths", "lower one"),
-    ("examples: 400", "examples: 1000000000", "streaming.train.examples = 1000000000", "from 1 to 500"),
-    ("students: 16", "students: 1000000000", "streaming.compress.students = 1000000000", "from 1 to 1000"),
+    ("n_state: 2", "n_state: 1000000000", "nets.recurrent.n_state = 1000000000", "from 1 to 4096"),
+    ("examples: 400", "examples: 1000000000", "tasks.addition.examples = 1000000000", "from 1 to 500"),
+    ("students: 16", "students: 1000000000", "compress.streams.students = 1000000000", "from 1 to 1000"),
     ("first_hidden: 16", "first_hidden: 1000000000", "first_hidden = 1000000000", "from 1 to 256"),
+]
+
+MISFITS = [
+    ("d_model: 128", "d_model: 16384", "experiments.modular-standard: the widths of net make too many weights: 1,094,"),
+    ("d_model: 128\n    n_heads: 4", "d_model: 8192\n    n_heads: 8192", "too many weights"),
+    ("n_state: 2\n    n_hidden: 32", "n_state: 4096\n    n_hidden: 4096", "the widths of net make too many weights"),
+    ("evaluated: 200", "evaluated: 1000000", "task.evaluated, task.lengths and net.n_hidden make too many numbers"),
+    ("lengths: [4, 10, 40, 200]", "lengths: [4, 1000000]", "task.evaluated, task.lengths"),
+    (
+        "net: transformer, recipe: standard,",
+        "net: recurrent, recipe: standard,",
+        "kind = recurrent: reads streams of pairs",
+    ),
+    ("recipe: standard,", "recipe: standrad,", "recipe = 'standrad': not in train/recipes; known: adamw_tuned, "),
+]
+"""Every part is right by itself, and they do not make an experiment."""
+
+RECIPE_MISTAKES = [
+    ("catapult", "lr: 0.277", "lr: -0.277", "numbers.optimizer.lr = -0.277", "give a rate above 0"),
+    ("catapult", "lr: 0.277", "lr: .inf", "numbers.optimizer.lr = Infinity", "give a rate above 0"),
+    ("standard", "lr: 0.001", "lr: fast", 'numbers.optimizer.lr = "fast"', "give a rate above 0"),
+    ("standard", "betas: [0.9, 0.98]", "betas: [0.9, 1.98]", "numbers.optimizer.betas.1 = 1.98", "not including, 1"),
+    ("catapult", "kind: muon", "kind: moun", "'moun'", "'adamw', 'muon', 'lion'"),
+    ("catapult", "momentum: 0.8", "momentun: 0.8", "numbers.optimizer.momentun = 0.8: no such key", "mean momentum?"),
+    ("catapult", "  readout: {kind: adamw}", "  readout: {kind: muon}", "readout", "betas"),
+    (
+        "catapult",
+        "kind: cyclic",
+        "kind: cyclical",
+        'structure.schedule.kind = "cyclical"',
+        "constant, cosine, one_cycle",
+    ),
+    ("catapult", "growth: 1", "growth: 0", "numbers.schedule.growth = 0", "a whole number from 1"),
+    ("catapult", "growth: 1,", "growth: 1000000000,", "numbers.schedule.growth = 1000000000", "from 1 to 1000000"),
+    ("catapult", "peak: 1.0", "peek: 1.0", "schedule.peek = 1.0: no such key", "did you mean peak?"),
+    ("catapult", "radius: 0.532", "radius: -1.0", "norm_penalty.radius = -1.0", "0 or more"),
+    ("grokfast", "alpha: 0.98", "alpha: 1.0", "numbers.gradient.alpha = 1.0", "not including, 1"),
+    ("grokfast", "kind: grokfast", "kind: grokslow", "'grokslow'", "'grokfast', 'perpendicular'"),
+    ("grokfast", "lamb: 2.0", "lambda: 2.0", "numbers.gradient.lambda = 2.0: no such key", "did you mean lamb?"),
+    ("lion_clipped", "{kind: rows,", "{kind: row,", 'structure.constraints.0.kind = "row"', "choose rows or spectral"),
+    ("lion_clipped", "groups: [matrices]", "groups: [matrix]", 'constraints.0.groups.0 = "matrix"', "'embeddings'"),
+    ("lion_clipped", "groups: [matrices]", "groups: []", "constraints.0.groups = []", "list some of matrices"),
+    ("lion_clipped", "max_norm: 2.0", "max_norm: 0.0", "structure.constraints.0.max_norm = 0.0", "above 0"),
+    ("standard", "loss: cross_entropy", "loss: hinge", 'structure.loss = "hinge"', "choose cross_entropy or stablemax"),
+    ("standard", "temperature: 1.0", "dropout: 1.0", "numbers.dropout = 1.0", "not including, 1"),
+    ("standard", "temperature: 1.0", "weight_noise: {value: -1.0}", "numbers.weight_noise.value = -1.0", "0 or more"),
+    ("standard", "temperature: 1.0", "weight_noise: 0.25", "numbers.weight_noise = 0.25", "give such as {value: 0.3"),
+    ("muon", "lr: 0.05", "lr: 0.0", "numbers.optimizer.lr = 0.0", "above 0"),
+    ("consolidation", "rise: 0.1, anneal: 0.6", "rise: 0.9, anneal: 0.6", "so that it never holds", "lower one"),
+    ("consolidation", "dead: 0.02", "dead: 2.0", "numbers.nuclear_norm.dead = 2.0", "from 0 to 1"),
+    (
+        "addition_catapult",
+        "counterexamples: 16",
+        "counterexamples: 99",
+        "numbers.teach.counterexamples = 99",
+        "1 to 64",
+    ),
+    ("catapult_consolidation", "until: 0.12", "until: 1.5", "phases.0.until = 1.5", "at most 1"),
+    ("catapult_consolidation", "until: 1.0", "until: 0.5", "phases end at [0.12, 0.5]", "the last at 1.0"),
+    ("catapult_consolidation", "until: 0.12", "until: 1.0", "phases end at [1.0, 1.0]", "later than the one before"),
+    ("catapult_consolidation", "recipe: catapult,", "recipe: catapolt,", "recipe = 'catapolt'", "known: adamw_tuned"),
+    ("standard", "tuned: null", "tuned: {on: x}", "tuned.trials is missing", "add it"),
+    (
+        "standard",
+        "numbers:",
+        "phases: [{recipe: muon, until: 1.0}]\nnumbers:",
+        "give either structure and numbers",
+        "phases",
+    ),
+    ("standard", "about:", "abuot:", "about is missing", "add it"),
 ]
 
 
@@ -107,6 +170,42 @@ def test_a_mistake_names_key_value_and_mend_on_one_line(
     message = str(caught.value)
     assert names in message
     assert mends in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("old", "new", "names"), MISFITS, ids=[new.strip() for _, new, _ in MISFITS])
+def test_parts_that_make_no_experiment_are_told_in_one_line(tmp_path: Path, old: str, new: str, names: str) -> None:
+    path = tmp_path / "params.yaml"
+    assert old in PARAMS.read_text()
+    path.write_text(PARAMS.read_text().replace(old, new, 1))
+    params = load_params(path)
+
+    def resolve() -> None:
+        for name in params.experiments:
+            params.experiment(name)
+
+    with pytest.raises(UserError) as caught:
+        resolve()
+    assert names in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "old", "new", "names", "mends"), RECIPE_MISTAKES, ids=[f"{r[0]} {r[2].strip()}" for r in RECIPE_MISTAKES]
+)
+def test_a_mistake_in_a_recipe_names_file_key_value_and_mend(
+    tmp_path: Path, recipe: str, old: str, new: str, names: str, mends: str
+) -> None:
+    shutil.copytree(RECIPES, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / f"{recipe}.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        load_phases(recipe, tmp_path)
+    message = str(caught.value)
+    assert names in message
+    assert mends in message
+    assert f"{recipe}.yaml: " in message or "recipe = " in message
     assert "\n" not in message
 
 
@@ -158,23 +257,25 @@ def test_a_directory_in_place_of_the_file_is_one_line(tmp_path: Path) -> None:
 
 def test_anchors_and_aliases_are_read(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    text = PARAMS.read_text().replace("task: {name: addition, base: 10}", "task: &t {name: addition, base: 10}", 1)
-    path.write_text(text.replace("\nnet:", "\nnet: &n\n  <<: [{d_model: 64}]", 1))
-    assert load_params(path).net.d_model == 128
+    text = PARAMS.read_text().replace("options: {base: 10}", "options: &o {base: 10}", 1)
+    path.write_text(text.replace("\n  transformer:  ", "\n  transformer: &n\n    <<: [{d_model: 64}]\n    #", 1))
+    net = load_params(path).nets["transformer"]
+    assert isinstance(net, TransformerParams)
+    assert net.d_model == 128
 
 
 def test_the_shipped_file_is_valid_and_frozen() -> None:
     params = load_params(PARAMS)
-    config = params.run_config("catapult")
-    assert config.key == "modular-catapult-s0"
+    assert [params.experiment(name).name for name in params.experiments] == list(params.experiments)
     with pytest.raises(ValueError, match="frozen"):
-        params.task.p = 59  # type: ignore[misc]
+        params.tasks["modular"].p = 59  # type: ignore[misc, union-attr]
 
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(PARAMS.read_text().replace("lr: 0.001", "lr: 1e-3", 1))
-    assert load_params(path).recipes["standard"].optimizer.lr == 1e-3
+    shutil.copytree(RECIPES, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "standard.yaml"
+    path.write_text(path.read_text().replace("lr: 0.001", "lr: 1e-3", 1))
+    assert load_recipe("standard", tmp_path) == load_recipe("standard")
 
 
 def test_the_shipped_file_writes_out_every_default() -> None:
@@ -206,43 +307,36 @@ def test_the_shipped_file_writes_out_every_default() -> None:
 
     params = load_params(PARAMS)
     assert missing(params, "params") == []
+    used = {phase.recipe for name in params.experiments for phase in params.experiment(name).phases}
+    assert {name: found for name in used if (found := missing(load_recipe(name), name))} == {}
     assert missing(ScheduleParams(kind="cyclic"), "schedule") == ["schedule.peak", "schedule.growth"]
 
 
-def test_the_digest_covers_every_value() -> None:
-    params = load_params(PARAMS)
-    config = params.run_config("catapult")
-    changed = config.model_copy(update={"train": config.train.model_copy(update={"seed": 1})})
-    assert config.digest() != changed.digest()
-    assert config.digest() == params.run_config("catapult").digest()
+def test_every_recipe_can_be_read() -> None:
+    assert {"standard", "catapult", "consolidation", "catapult_consolidation"} <= set(known_recipes())
+    for name in known_recipes():
+        assert load_phases(name)[-1][1] == 1
 
 
-def test_unknown_recipe_and_missing_file() -> None:
-    with pytest.raises(UserError, match=r"recipe = 'catapolt'.*known: .*catapult, .*standard"):
-        load_params(PARAMS).run_config("catapolt")
+def test_unknown_experiment_and_missing_file() -> None:
+    with pytest.raises(UserError, match=r"experiment = 'catapolt': not in params.yaml; known: modular-standard, "):
+        load_params(PARAMS).experiment("catapolt")
     with pytest.raises(UserError, match="no such file"):
         load_params(Path("absent.yaml"))
 
 
-def test_the_consolidation_has_the_rest_of_the_budget_in_whole_cycles(tmp_path: Path) -> None:
-    params = load_params(PARAMS)
-    values = params.model_dump(mode="json")
-    values["train"]["steps"], values["consolidation"]["after"] = 500, {"standard": 0.12, "catapult": 0.06}
-    apart = PipelineParams.model_validate_json(json.dumps(values))
-    for recipe, cycle in (("catapult", 3), ("standard", 6)):
-        after, budget = apart.phase(recipe)
-        assert (after, budget.steps, budget.cycle_steps) == (cycle, 500 - 10 * cycle, 10)
+def test_what_the_rooms_may_spend_has_one_default() -> None:
+    """Outside the project, where there is no params.yaml, the rooms' commands do what they do within it."""
+    shipped, defaults = load_params(PARAMS), room_params(Path("absent.yaml"))
+    for section in ("interp", "compress", "verify"):
+        assert getattr(shipped, section) == getattr(defaults, section)
 
-    def phase(steps: int, share: float) -> tuple[int, int]:
-        values["train"]["steps"], values["consolidation"]["after"] = steps, {"standard": share}
-        after, budget = PipelineParams.model_validate_json(json.dumps(values)).phase("standard")
-        return after, budget.steps
 
-    assert [phase(20, 0.01), phase(20, 0.99), phase(70, 0.5)] == [(1, 10), (1, 10), (4, 30)]
-    with pytest.raises(UserError, match=r"train\.steps is one cycle"):
-        phase(10, 0.5)
-    with pytest.raises(UserError, match=r"consolidation\.after\.muon is missing"):
-        params.phase("muon")
-    assert params.run_key("catapult_consolidation") == "modular-catapult_consolidation-s0"
-    with pytest.raises(UserError, match="recipe = 'catapolt': not in"):
-        params.run_key("catapolt_consolidation")
+def test_phases_end_at_whole_cycles_and_have_at_least_one() -> None:
+    def ends(steps: int) -> list[int]:
+        train = TrainParams(steps=steps, cycle_steps=10)
+        return [phase.last_cycle for phase in phases("catapult_consolidation", train)]
+
+    assert [ends(500), ends(100), ends(20), ends(70)] == [[6, 50], [1, 10], [1, 2], [1, 7]]
+    with pytest.raises(UserError, match=r"makes 1 cycles, and catapult_consolidation has 2 phases: give more steps"):
+        ends(10)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from pipeline.errors import UserError
 from pipeline.files import fresh_directory, to_json, write_atomically
 from pipeline.nets import Recurrent, RecurrentConfig, Transformer, TransformerConfig
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
-from pipeline.stream_runs import StreamSnapshot, save_stream_snapshot
-from pipeline.tasks import ModularTask
+from pipeline.tasks import ModularTask, PermutationTask
 from pipeline.tasks.streaming import stream_task
 
 
@@ -76,8 +76,7 @@ def test_a_directory_that_is_no_run_is_refused(snapshot: Snapshot, tmp_path: Pat
     (tmp_path / "params.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         Run.open(tmp_path)
-    params = {"key": "k", "task": {"p": 7, "operation": "addition", "train_fraction": 0.3},
-              "recipe": {"name": "standard"}, "seed": 0}  # fmt: skip
+    params = {"name": "k", "task": TASK, "recipe": "standard", "train": {"seed": 0}}
     (tmp_path / "params.json").write_text(json.dumps(params))
     with pytest.raises(UserError, match="holds no snapshots"):
         Run.open(tmp_path)
@@ -85,17 +84,22 @@ def test_a_directory_that_is_no_run_is_refused(snapshot: Snapshot, tmp_path: Pat
     assert Run.open(tmp_path).recipe == "standard"
 
 
+TASK = {"name": "modular", "p": 7, "operation": "addition", "train_fraction": 0.3}
+
+
 def run_of(directory: Path, snapshot: Snapshot, names: list[str], **params: object) -> Path:
     """A run directory with these snapshots."""
-    task = {"p": 7, "operation": "addition", "train_fraction": 0.3}
-    said = {"key": "k", "task": task, "recipe": {"name": "standard"}, "seed": 0, **params}
+    said = {"name": "k", "task": TASK, "recipe": "standard", "train": {"seed": 0}, **params}
     for name in names:
         save_snapshot(directory / "snapshots" / f"{name}.safetensors", snapshot)
     (directory / "params.json").write_text(json.dumps(said))
     return directory
 
 
-BUDGET = {"steps": 30, "cycle_steps": 10}
+EVERY = {"dense": 0, "every": 1}
+BUDGET = {"train": {"seed": 0, "steps": 30, "cycle_steps": 10, "snapshots": EVERY}, "start": None}
+LATER = {**BUDGET, "start": {"cycle": 4}}
+SPARSE = {"train": {"seed": 0, "steps": 30, "cycle_steps": 10, "snapshots": {"dense": 0, "every": 2}}, "start": None}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,8 @@ BUDGET = {"steps": 30, "cycle_steps": 10}
         ([0, 2, 3], BUDGET, 1),
         ([0, 1, 2], BUDGET, 3),
         ([1, 2, 3], BUDGET, 0),
-        ([0, 1, 2], {"train": BUDGET}, 3),
+        ([4, 5, 6], LATER, 7),
+        ([0, 3], SPARSE, 2),
     ],
 )
 def test_a_missing_snapshot_is_named(
@@ -152,8 +157,36 @@ def test_json_is_canonical() -> None:
     assert to_json({"b": 1 / 3, "a": float("nan")}) == '{\n "a": null,\n "b": 0.333333\n}\n'
 
 
-def test_a_recurrent_snapshot_has_a_loader_of_its_own(tmp_path: Path) -> None:
-    net, task = Recurrent(RecurrentConfig(2, 1, 2, n_state=1, n_hidden=2)), stream_task("parity")
-    save_stream_snapshot(tmp_path / "net.safetensors", StreamSnapshot(net, task, "standard", 0, 0, 0))
-    with pytest.raises(UserError, match="load_stream_snapshot"):
-        load_snapshot(tmp_path / "net.safetensors")
+@pytest.mark.parametrize("tied", [False, True])
+def test_nets_and_tasks_of_every_kind_have_one_file_format(tmp_path: Path, tied: bool) -> None:
+    """A tied net's one table is stored once."""
+    path = tmp_path / "net.safetensors"
+    net = Recurrent(RecurrentConfig(3, 3, 3, n_state=1, n_hidden=2, tied=tied))
+    task = stream_task("addition", base=3)
+    save_snapshot(path, Snapshot(net, task, None, "standard", 0, 3, 30, "abc"))
+    again = load_snapshot(path, Recurrent)
+    assert (again.task, again.train_fraction, again.cycle, again.experiment) == (task, None, 3, "abc")
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.net.parameters(), strict=True))
+    with pytest.raises(UserError, match="net kind is 'recurrent'; this needs a Transformer"):
+        load_snapshot(path)
+    with pytest.raises(UserError, match="is of addition; give one of a task on pairs, mod p"):
+        _ = again.modular
+    with pytest.raises(UserError, match="has no split"):
+        again.split()
+    permutations = Snapshot(Transformer(TransformerConfig(6, 4, 1, 4, 4)), PermutationTask(3), 0.5, "x", 0, 0, 0)
+    save_snapshot(path, permutations)
+    assert load_snapshot(path).task == PermutationTask(3)
+
+
+def test_tensors_that_are_missing_or_too_many_are_named(snapshot: Snapshot, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_snapshot(path, snapshot)
+    with safe_open(path, framework="pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({**tensors, "extra": torch.zeros(1)}, path, header)
+    with pytest.raises(UserError, match="tensors extra are missing or not the net's"):
+        load_snapshot(path)
+    del tensors["pos.weight"]
+    save_file(tensors, path, header)
+    with pytest.raises(UserError, match=r"tensors pos\.weight are missing or not the net's"):
+        load_snapshot(path)

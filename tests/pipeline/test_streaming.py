@@ -13,7 +13,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.nets import Recurrent, RecurrentConfig
-from pipeline.stream_runs import StreamSnapshot, load_stream_snapshot, save_stream_snapshot
+from pipeline.runs import Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import streams
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import StreamTask, evaluation_sets, known_streams, stream_task, stream_task_from
@@ -117,7 +117,7 @@ class Constant(StreamTask):
         (lambda: stream_task("multiplication"), "known: addition, parentheses, parity, remainder"),
         (lambda: stream_task("addition", bass=10), r"no option 'bass' \(options: base\); take it out"),
         (lambda: stream_task("parity", base=10), r"'parity': it has no option 'base' \(options: none\)"),
-        (lambda: stream_task("parity", base=10), r"take it out with -S '~streaming\.task\.base'"),
+        (lambda: stream_task("parity", base=10), r"take it out with -S '~tasks\.NAME\.options\.base'"),
         (lambda: stream_task("remainder", base=2.0), "whole numbers from 2 to 16"),
         (lambda: stream_task_from([]), "give a name and its options"),  # type: ignore[arg-type]
         (lambda: Constant(1).checked(), "at least two answers"),
@@ -178,7 +178,7 @@ def test_a_broken_file_is_one_line_about_it(
 def test_a_file_is_a_task_with_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place(tmp_path, monkeypatch, CLASS + "    start: int\n" + STEP.removeprefix(CLASS) + "return state, state")
     assert stream_task("tried", start=1).to_dict() == {"name": "tried", "start": 1}
-    with pytest.raises(UserError, match=r"it needs 'start'; give it with -S '\+streaming\.task\.start=\.\.\.'"):
+    with pytest.raises(UserError, match=r"it needs 'start'; give it with -S '\+tasks\.NAME\.options\.start=\.\.\.'"):
         stream_task("tried")
 
 
@@ -193,8 +193,9 @@ def place(directory: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 def test_evaluation_goes_beyond_the_training_length_on_both_kinds() -> None:
     sets = evaluation_sets(stream_task("addition"), (4, 10, 40, 200), 6, 0)
-    assert [(s.length, s.kind) for s in sets] == [(n, k) for n in (4, 10, 40, 200) for k in ("random", "hard")]
-    assert all(s.streams.shape == (6, s.length + 1, 2) for s in sets)
+    assert list(sets) == [f"{kind}_{n}" for n in (4, 10, 40, 200) for kind in ("random", "hard")]
+    assert all(s.inputs.shape == (6, int(name.split("_")[1]) + 1, 2) for name, s in sets.items())
+    assert all((s.targets == stream_task("addition").answers(s.inputs)).all() for s in sets.values())
     assert known_streams() == ["addition", "parentheses", "parity", "remainder"]
 
 
@@ -217,14 +218,14 @@ def test_the_recurrent_net_by_hand_and_its_file(tmp_path: Path) -> None:
     assert logits.shape == (10, 50, 2)
     assert (logits.argmax(dim=2).numpy() == task.answers(batch)).all()
     path = tmp_path / "cycle-0000.safetensors"
-    save_stream_snapshot(path, StreamSnapshot(net, task, "standard", 0, 0, 0))
-    again = load_stream_snapshot(path)
+    save_snapshot(path, Snapshot(net, task, None, "standard", 0, 0, 0))
+    again = load_snapshot(path, Recurrent)
     assert again.task == task
     assert torch.equal(again.net(torch.from_numpy(batch)), logits)
     net.state_out.bias.data.fill_(torch.nan)
-    save_stream_snapshot(path, StreamSnapshot(net, task, "standard", 0, 0, 0))
+    save_snapshot(path, Snapshot(net, task, None, "standard", 0, 0, 0))
     with pytest.raises(UserError, match="not finite"):
-        load_stream_snapshot(path)
+        load_snapshot(path, Recurrent)
 
 
 def test_a_long_counterexample_is_printed_without_its_middle() -> None:

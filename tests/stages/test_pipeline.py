@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from benchmarks.kills import SMALL
 from pipeline.errors import BAD_INPUT
 
 ROOT = Path(__file__).parents[2]
-NETS = ("standard", "adamw_tuned", "catapult", "standard_consolidation", "catapult_consolidation")
+RECIPES = ("standard", "adamw_tuned", "catapult", "standard_consolidation", "catapult_consolidation")
+NETS = tuple(f"modular-{recipe}" for recipe in RECIPES)
+STREAMS = ("addition-standard", "addition-catapult")
 PARTS = (
     "pipeline",
     "train",
@@ -40,8 +43,8 @@ def run(directory: Path, *command: str, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def edit(directory: Path, edits: dict[str, str]) -> None:
-    path = directory / "params.yaml"
+def edit(directory: Path, edits: dict[str, str], file: str = "params.yaml") -> None:
+    path = directory / file
     text = path.read_text()
     for old, new in edits.items():
         assert old in text
@@ -74,46 +77,77 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 34
+    assert len(stages_run(output)) == 2 + 5 * len(NETS + STREAMS)
     return directory
 
 
 def test_every_declared_output_is_there(checkout: Path) -> None:
-    for recipe in NETS:
-        key = f"modular-{recipe}-s0"
-        cycles = [1, 6] if recipe.endswith("consolidation") else list(range(7))
-        assert len(list((checkout / "runs" / key / "snapshots").iterdir())) == len(cycles)
+    for key in NETS:
+        assert len(list((checkout / "runs" / key / "snapshots").iterdir())) == 7
         phases = json.loads((checkout / "analysis" / key / "phases.json").read_text())
-        assert [row["cycle"] for row in phases["phases"]] == cycles
+        assert [row["cycle"] for row in phases["phases"]] == list(range(7))
         with open(checkout / "verdicts" / f"{key}.csv", newline="") as file:
-            assert [int(row["cycle"]) for row in csv.DictReader(file)] == cycles
+            assert [int(row["cycle"]) for row in csv.DictReader(file)] == list(range(7))
         certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
         kinds = [entry["claim"]["kind"] for entry in certificate["claims"]]
         own = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["core"] is not None
         assert (checkout / "compressed" / key / "student_float.safetensors").exists() != own
         assert (kinds.count("equals"), kinds.count("rounding")) == ((5, 2) if own else (6, 3))
+    for key in STREAMS:
+        found = json.loads((checkout / "analysis" / key / "automaton.json").read_text())
+        assert (checkout / "analysis" / key / "automaton.svg").exists() == (found["machine"] is not None)
+        assert (checkout / "compressed" / key / "frontier.csv").read_text().startswith("units,bits,")
+        certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
+        with open(checkout / "verdicts" / f"{key}.csv", newline="") as file:
+            last = list(csv.DictReader(file))[-1]
+        assert last["sha256"] == certificate["files"]["net"]["sha256"] == found["snapshot"]
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
-    assert [row["recipe"] for row in rows] == list(NETS)
-    assert "modular-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
-    assert "addition-catapult-s0" in (checkout / "report" / "summary.txt").read_text()
-    found = json.loads((checkout / "analysis" / "addition-catapult-s0" / "automaton.json").read_text())
-    assert (checkout / "analysis" / "addition-catapult-s0" / "automaton.svg").exists() == (found["machine"] is not None)
+    assert [row["recipe"] for row in rows] == list(RECIPES)
+    summary = (checkout / "report" / "summary.txt").read_text()
+    assert all(key in summary for key in NETS + STREAMS)
     assert not list(checkout.rglob("*.part"))
+
+
+def test_every_run_carries_the_identity_of_its_experiment(checkout: Path) -> None:
+    """That of what stages.params resolved, in params.json and in the header of every snapshot."""
+    digests = {}
+    for key in NETS + STREAMS:
+        resolved = json.loads((checkout / "resolved" / f"{key}.json").read_text())
+        assert json.loads((checkout / "runs" / key / "params.json").read_text()) == resolved
+        digests[key] = resolved["digest"]
+        for path in (checkout / "runs" / key / "snapshots").iterdir():
+            with safe_open(path, framework="numpy") as file:
+                assert file.metadata()["experiment"] == resolved["digest"]
+    assert len(set(digests.values())) == len(digests)
+
+
+def test_a_rooms_command_and_its_stage_give_the_same_bytes(checkout: Path, tmp_path: Path) -> None:
+    key = "modular-catapult"
+    python = (sys.executable, "-m")
+    run(checkout, *python, "train", key, "--out", str(tmp_path / "run"))
+    run(checkout, *python, "interp", "analyse", f"runs/{key}", "--out", str(tmp_path / "analysis"))
+    given = (f"runs/{key}", "--analysis", f"analysis/{key}", "--out", str(tmp_path / "compressed"))
+    run(checkout, *python, "compress", *given)
+    for made, kept in (("run", "runs"), ("analysis", "analysis"), ("compressed", "compressed")):
+        files = [path for path in sorted((checkout / kept / key).rglob("*")) if path.is_file()]
+        assert files
+        for path in files:
+            again = tmp_path / made / path.relative_to(checkout / kept / key)
+            assert again.read_bytes() == path.read_bytes(), again
 
 
 def test_the_verdicts_agree_with_exhaustive_counting(checkout: Path) -> None:
     """Whatever the small nets have learnt, Proved is said exactly where nothing is wrong on any input."""
-    for recipe in NETS:
-        key = f"modular-{recipe}-s0"
+    for key in NETS:
         rungs = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["rungs"]
         verdict = json.loads((checkout / "proofs" / key / "certificate.json").read_text())["verdict"]["verdict"]
         right = all(rung["wrong"] == 0 for rung in rungs)
-        assert (verdict == "Proved") == right, (recipe, verdict, rungs)
+        assert (verdict == "Proved") == right, (key, verdict, rungs)
         assert verdict in ("Proved", "Refuted")
 
 
 def test_the_extracted_program_runs_on_its_own(checkout: Path) -> None:
-    program = checkout / "proofs" / "modular-catapult-s0" / "program.py"
+    program = checkout / "proofs" / "modular-catapult" / "program.py"
     assert run(checkout, sys.executable, "-I", str(program), "20", "9").strip() == "6"
 
 
@@ -121,34 +155,55 @@ def test_a_second_run_runs_nothing(checkout: Path) -> None:
     assert stages_run(run(checkout, "dvc", "repro")) == set()
 
 
-STREAMS = ("stream_verify@standard", "stream_verify@catapult", "stream_compress")
+EVERY = NETS + STREAMS
+EDITS = [
+    (
+        "params.yaml",
+        {"timeout: 240": "timeout: 200"},
+        {f"{s}@{k}" for s in ("compress", "verify", "verdicts") for k in EVERY},
+    ),
+    ("params.yaml", {"# What is run.": "# What runs."}, set[str]()),
+    ("params.yaml", {"p: 23": "p: 29"}, {f"train@{key}" for key in NETS}),
+    ("params.yaml", {"    seed: 0": "    seed: 1"}, {f"train@{key}" for key in NETS}),
+    (
+        "train/recipes/catapult.yaml",
+        {"lr: 0.277": "lr: 0.27"},
+        {"train@modular-catapult", "train@modular-catapult_consolidation"},
+    ),
+    (
+        "train/recipes/consolidation.yaml",
+        {"    dead: 0.02": "    dead: 0.03"},
+        {f"train@{key}" for key in NETS if "_cons" in key},
+    ),
+    ("train/recipes/addition_catapult.yaml", {"state_noise: 0.2": "state_noise: 0.1"}, {"train@addition-catapult"}),
+    ("train/recipes/muon.yaml", {"lr: 0.05": "lr: 0.06"}, set[str]()),
+    ("train/loop.py", {'"""The one': '"""A'}, {f"train@{key}" for key in EVERY}),
+    ("train/range_test.py", {'"""The': '"""A'}, None),
+    ("interp/similarity.py", {'"""': '"""\n'}, {f"{stage}@{key}" for stage in ("interp", "compress") for key in EVERY}),
+]
+"""A file, its edits, and the stages that are then stale beside `params`; None: not even that one."""
 
 
-@pytest.mark.parametrize(
-    ("edits", "reruns"),
-    [
-        ({"timeout: 240": "timeout: 200"}, {"params", *(f"verify@{net}" for net in NETS), *STREAMS}),
-        ({"lr: 0.277": "lr: 0.27"}, {"params", "train@catapult"}),
-        ({"dead: 0.02": "dead: 0.03"}, {"params", "consolidate@standard", "consolidate@catapult"}),
-        ({"state_noise: 0.2": "state_noise: 0.1"}, {"params", "stream_train@catapult"}),
-        ({"# What is run.": "# What runs."}, {"params"}),
-    ],
-    ids=["the solver's time", "one recipe", "the consolidation", "a streaming recipe", "a comment"],
-)
-def test_an_edit_reruns_what_it_touches(checkout: Path, edits: dict[str, str], reruns: set[str]) -> None:
-    """What `dvc status` calls changed; what follows from a stage is rerun only if its output changes."""
-    before = (checkout / "params.yaml").read_text()
+@pytest.mark.parametrize(("file", "edits", "reruns"), EDITS, ids=[f"{e[0]} {next(iter(e[1]))}" for e in EDITS])
+def test_an_edit_reruns_what_it_touches(
+    checkout: Path, file: str, edits: dict[str, str], reruns: set[str] | None
+) -> None:
+    """What `dvc status` calls changed once params is run; what follows is rerun only if a stage's output changes."""
+    before = (checkout / file).read_text()
     try:
-        edit(checkout, edits)
-        status = json.loads(run(checkout, "dvc", "status", "--json"))
-        changed = {
-            name
-            for name, causes in status.items()
-            if any("params.yaml" in cause.get("changed deps", {}) for cause in causes if isinstance(cause, dict))
-        }
-        assert changed == reruns
+        edit(checkout, edits, file)
+        assert (reruns is None) == ("params" not in changed(checkout)) or not file.endswith((".yaml", ".yml"))
+        run(checkout, sys.executable, "-m", "stages.params")
+        assert {name for name in changed(checkout) if "@" in name} == (reruns or set())
     finally:
-        (checkout / "params.yaml").write_text(before)
+        (checkout / file).write_text(before)
+        run(checkout, sys.executable, "-m", "stages.params")
+
+
+def changed(checkout: Path) -> set[str]:
+    """Names of the stages that depend on something that is not as it was when they ran."""
+    status = json.loads(run(checkout, "dvc", "status", "--json"))
+    return {name for name, causes in status.items() if any("changed deps" in cause for cause in causes)}
 
 
 def test_going_back_takes_results_from_the_cache(checkout: Path) -> None:
@@ -157,8 +212,8 @@ def test_going_back_takes_results_from_the_cache(checkout: Path) -> None:
     run(checkout, *git, "add", "dvc.lock")
     run(checkout, *git, "commit", "-qm", "results")
     edit(checkout, {"units_per_frequency: 8": "units_per_frequency: 9"})
-    changed = stages_run(run(checkout, "dvc", "repro"))
-    assert {"compress@catapult", "verify@catapult", "report"} <= changed
+    reran = stages_run(run(checkout, "dvc", "repro"))
+    assert {"compress@modular-catapult", "verify@modular-catapult", "report"} <= reran
     assert run(checkout, "git", "status", "--porcelain").split() == ["M", "dvc.lock", "M", "params.yaml"]
     run(checkout, "git", "checkout", "-q", "params.yaml")
     assert stages_run(run(checkout, "dvc", "repro")) <= {"params", "report"}  # what takes a second
@@ -170,27 +225,26 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
     try:
         edit(checkout, {"train_fraction: 0.6": "train_fraction: 1.2"})
         output = run(checkout, "dvc", "repro", status=255)
-        assert "stages.params: params.yaml: task.train_fraction = 1.2" in output
+        assert "stages.params: params.yaml: tasks.modular.train_fraction = 1.2" in output
         assert stages_run(output) == {"params"}
-        assert (checkout / "runs" / "modular-catapult-s0" / "params.json").exists()
+        assert (checkout / "runs" / "modular-catapult" / "params.json").exists()
     finally:
         (checkout / "params.yaml").write_text(before)
-    for stage in ("train", "interp", "compress", "verify"):
+    for stage in ("train", "interp", "compress", "verify", "verdicts"):
         output = run(checkout, sys.executable, "-m", f"stages.{stage}", "nonsense", status=BAD_INPUT)
-        assert "recipe = 'nonsense'" in output
+        assert "experiment = 'nonsense'" in output
         assert output.count("\n") == 1
 
 
 def test_metrics_plots_and_params_diff_work(checkout: Path) -> None:
     metrics = json.loads(run(checkout, "dvc", "metrics", "show", "--json"))
     shown = metrics[""]["data"][os.path.join("report", "metrics.json")]["data"]
-    streams = {f"addition-{recipe}-s0" for recipe in ("standard", "catapult")}
-    assert set(shown) == {f"modular-{recipe}-s0" for recipe in NETS} | streams
-    assert shown["modular-catapult-s0"]["parameters_before"] > shown["modular-catapult-s0"]["parameters_after"]
+    assert set(shown) == set(NETS + STREAMS)
+    assert shown["modular-catapult"]["parameters_before"] > shown["modular-catapult"]["parameters_after"]
     assert "dvc_plots" in run(checkout, "dvc", "plots", "show")
     before = (checkout / "params.yaml").read_text()
     try:
-        edit(checkout, {"seed: 0": "seed: 3"})
-        assert "train.seed" in run(checkout, "dvc", "params", "diff")
+        edit(checkout, {"    seed: 0": "    seed: 3"})
+        assert "train.modular.seed" in run(checkout, "dvc", "params", "diff")
     finally:
         (checkout / "params.yaml").write_text(before)

@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.batch import Batch
 from pipeline.errors import UserError
 from pipeline.nets import Mlp, MlpConfig, Net, Transformer, TransformerConfig
-from pipeline.params import AdamWParams, GrokfastParams, RecipeParams, StrengthParams, load_params
+from pipeline.recipe_params import AdamWParams, GrokfastParams, RecipeParams, StrengthParams
 from pipeline.tasks import ModularTask, PermutationTask, Task
-from tests.train.test_resume import small_params
+from tests.train.small_runs import RECIPES, small_experiment
 from train.data import Batches, Data
 from train.divergence import Diverged
 from train.history import Row
-from train.loop import Budget, fit, train_run
+from train.loop import Budget, fit
 from train.losses import evaluate
 from train.recipes import initialise
+from train.run import train_run
 from train.step import Trainer
 
-RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 TASK = ModularTask(11)
 
 
@@ -37,10 +38,10 @@ def losses(history: list[Row]) -> list[float]:
 
 @pytest.mark.parametrize("recipe", ["standard", "catapult"])
 def test_fit_is_what_a_run_does(tmp_path: Path, recipe: str) -> None:
-    config = load_params(small_params(tmp_path)).run_config(recipe)
-    run = train_run(config, tmp_path / "out", tmp_path / "state")
-    history = fit(small_net(), TASK, config.recipe, Budget(24, 4, 3), 0, train_fraction=0.3)
-    rows = list(csv.DictReader((run.directory / "history.csv").read_text().splitlines()))
+    experiment = small_experiment(tmp_path, recipe)
+    run = train_run(experiment, tmp_path / "out", tmp_path / "state")
+    history = fit(small_net(), TASK, experiment.parts, Budget(24, 4, 3), 0, train_fraction=0.3)
+    rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [f"{value:.6g}" for value in losses(history)] == [row["train_loss"] for row in rows]
     tested = [None if row["test_accuracy"] is None else f"{row['test_accuracy']:.6g}" for row in history]
     assert tested == [row["test_accuracy"] or None for row in rows]
@@ -59,13 +60,13 @@ def test_every_recipe_lowers_the_loss_of_other_nets_and_tasks(
     net: Net, task: Task, batch_size: int, recipe: str
 ) -> None:
     """On all training pairs: the loss of one batch rises and falls with the batch."""
-    data = Data.of(task, 0.5, 0)
+    data = Data.of_pairs(task, 0.5, 0)
     initialise(net, RECIPES[recipe].init, torch.Generator().manual_seed(0))
-    before, _ = evaluate(net, data.train_pairs, data.train_answers)
+    before, _ = evaluate(net, data.train)
     history = fit(net, task, RECIPES[recipe], Budget(15, 5, 5), 0, batch_size=batch_size, train_fraction=0.5)
     assert len(history) == 15
     assert history[-1]["samples"] == 15 * batch_size
-    after, _ = evaluate(net, data.train_pairs, data.train_answers)
+    after, _ = evaluate(net, data.train)
     assert after < before
 
 
@@ -128,13 +129,17 @@ def test_divergence_names_the_step_and_the_rate() -> None:
 
 
 def test_batches_are_a_pass_over_all_pairs_without_repetition() -> None:
-    data = Data.of(ModularTask(5), 0.5, 0)
+    task = ModularTask(5)
+    data = Data.of_pairs(task, 0.5, 0)
     batches = Batches(data, 4, 0)
-    seen = [tuple(pair) for _ in range(3) for pair in batches.next()[0].tolist()]
-    assert sorted(seen) == sorted(tuple(pair) for pair in data.train_pairs.tolist())
+    given = [batches.next() for _ in range(3)]
+    seen = [tuple(pair) for batch in given for pair in batch.inputs.tolist()]
+    assert sorted(seen) == sorted(tuple(pair) for pair in data.train.inputs.tolist())
+    assert [answer for batch in given for answer in batch.targets.tolist()] == [task.reference(*pair) for pair in seen]
     full = Batches(data, None, 0).next()
-    assert torch.equal(full[0], data.train_pairs)
-    with pytest.raises(UserError, match="batch_size = 13: there are 12 training pairs"):
+    assert torch.equal(full.inputs, data.train.inputs)
+    assert torch.equal(full.targets, data.train.targets)
+    with pytest.raises(UserError, match="batch_size = 13: there are 12 training examples"):
         Batches(data, 13, 0)
 
 
@@ -143,10 +148,11 @@ def test_the_precision_of_products_is_that_of_the_step_alone() -> None:
     seen: list[str] = []
     net = small_net()
     net.unembed.register_forward_hook(lambda *_: seen.append(torch.get_float32_matmul_precision()))
-    data = Data.of(TASK, 0.5, 0)
+    data = Data.of_pairs(TASK, 0.5, 0)
     for matmul in ("medium", "highest"):
-        Trainer(net, RECIPES["standard"], 0, matmul).step(data.train_pairs, data.train_answers, 1.0)
+        Trainer(net, RECIPES["standard"], 0, matmul).step(data.train, 1.0)
     assert seen == ["medium", "highest"]
+    beyond = Batch(data.train.inputs + 100, data.train.targets)
     with pytest.raises(IndexError):
-        Trainer(net, RECIPES["standard"], 0, "medium").step(data.train_pairs + 100, data.train_answers, 1.0)
+        Trainer(net, RECIPES["standard"], 0, "medium").step(beyond, 1.0)
     assert torch.get_float32_matmul_precision() == "highest"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -16,13 +14,13 @@ from pipeline.nets import (
     TransformerConfig,
     build_net,
 )
-from pipeline.params import RecipeParams, StrengthParams, load_params
+from pipeline.recipe_params import RecipeParams, StrengthParams
 from pipeline.tasks import ModularTask
+from tests.train.small_runs import RECIPES
 from train.divergence import Diverged
 from train.loop import Budget, fit
 from train.many import Fitted, fit_many
 
-RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 TASK = ModularTask(7)
 NETS: dict[str, NetConfig] = {
     "transformer": TransformerConfig(7, d_model=8, n_heads=2, d_head=4, d_mlp=12),

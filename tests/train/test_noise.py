@@ -1,18 +1,17 @@
 """Noise of size 0 is no noise; noise of any size leaves the weights as they were."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from pipeline.errors import UserError
 from pipeline.nets import Transformer, TransformerConfig
 from pipeline.nets.recurrent import Recurrent, RecurrentConfig
-from pipeline.params import RecipeParams, load_params
+from pipeline.recipe_files import load_recipe
+from pipeline.recipe_params import RecipeParams
 from train.noise import STATE, ActivationNoise, add_noise, drop, noise_generators, noisy_weights
 from train.recipes import initialise
 
-PLAIN = load_params(Path(__file__).parents[2] / "params.yaml").recipes["standard"]
+PLAIN = load_recipe("standard")
 WIDE = (200, 200)
 CPU = torch.device("cpu")
 

@@ -1,20 +1,14 @@
 """Initial weights, optimisers, losses, the norm penalty, gradients and constraints, by hand."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import (
-    ConstraintParams,
-    GrokfastParams,
-    NormPenaltyParams,
-    PerpendicularParams,
-    load_params,
-)
+from pipeline.recipe_params import ConstraintParams, GrokfastParams, NormPenaltyParams, PerpendicularParams
+from tests.train.small_runs import RECIPES
 from train.constraints import cap_spectrum, clip_rows, constrain
 from train.grokfast import Grokfast
 from train.lion import Lion
@@ -23,8 +17,6 @@ from train.perpendicular import Perpendicular
 from train.recipes import initialise, make_optimizers
 from train.regularizers import norm_penalty
 from train.update import Update
-
-RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 
 
 def parameter(values: list[float] | list[list[float]], gradient: list[float] | list[list[float]]) -> nn.Parameter:

@@ -6,13 +6,10 @@ import pytest
 
 from pipeline.errors import BAD_INPUT
 from pipeline.nets import Transformer, TransformerConfig
-from pipeline.params import load_params
 from pipeline.tasks import ModularTask
-from tests.train.test_resume import small_params
+from tests.train.small_runs import RECIPES, small_params
 from train.__main__ import main
 from train.range_test import find_edge, range_test, sweep
-
-RECIPES = load_params(Path(__file__).parents[2] / "params.yaml").recipes
 
 
 def test_sweep_is_exponential() -> None:
@@ -38,7 +35,7 @@ def test_edge_of_a_net_lies_within_the_sweep_and_the_recipe_below_it() -> None:
 
 
 def test_the_command_says_where_the_edge_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["range", "standard", "--params", str(small_params(tmp_path)), "--steps", "40", "--table"]
+    given = ["range", "modular-standard", "--params", str(small_params(tmp_path)), "--steps", "40", "--table"]
     assert main([*given, str(tmp_path / "a.csv"), "--to", "1e6"]) == 0
     assert "edge at" in capsys.readouterr().out
     lines = (tmp_path / "a.csv").read_text().splitlines()
@@ -48,3 +45,10 @@ def test_the_command_says_where_the_edge_is(tmp_path: Path, capsys: pytest.Captu
     assert "no edge in 40 steps from 0.01 to 0.02" in capsys.readouterr().out
     assert main([*given, str(tmp_path / "c.csv"), "--from", "0"]) == BAD_INPUT
     assert "0 < --from < --to" in capsys.readouterr().err
+
+
+def test_an_experiment_on_streams_has_no_range_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["range", "addition-standard", "--params", str(small_params(tmp_path))]) == BAD_INPUT
+    errors = capsys.readouterr().err
+    assert "range: addition-standard is of addition; it takes arithmetic mod p" in errors
+    assert errors.count("\n") == 1

@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import json
 import os
 import shutil
 import signal
@@ -16,37 +15,19 @@ import pytest
 import torch
 
 from pipeline.errors import BAD_INPUT, UserError
-from pipeline.params import RunConfig, load_params
+from pipeline.experiment import Experiment
+from tests.train.small_runs import (
+    PAIR_RECIPES,
+    ROOT,
+    contents,
+    small_experiment,
+    small_params,
+    with_parts,
+    with_train,
+)
 from train.history import COLUMNS
-from train.loop import train_run
+from train.run import train_run
 from train.step import Trainer
-
-ROOT = Path(__file__).parents[2]
-
-
-def small_params(directory: Path, **changes: str) -> Path:
-    """params.yaml made small: p = 11, 24 steps in cycles of 4."""
-    text = (ROOT / "params.yaml").read_text()
-    edits = {
-        "p: 113": "p: 11",
-        "d_model: 128": "d_model: 16",
-        "d_mlp: 512": "d_mlp: 32",
-        "steps: 500": "steps: 24",
-        "cycle_steps: 10": "cycle_steps: 4",
-        "evaluate_every: 5": "evaluate_every: 3",
-        **changes,
-    }
-    for old, new in edits.items():
-        assert old in text
-        text = text.replace(old, new, 1)
-    path = directory / "params.yaml"
-    path.write_text(text)
-    return path
-
-
-def contents(run: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
-
 
 NOISY = {
     **{"weight_noise": {"value": 0.1, "rise": 0.5}, "activation_noise": 0.1, "dropout": 0.1},
@@ -56,21 +37,17 @@ NOISY = {
 """All that draws random numbers or remembers something, at once."""
 
 
-def config_of(path: Path, recipe: str) -> RunConfig:
-    """That of params.yaml; `noisy` is catapult with NOISY, in minibatches that do not divide the training set."""
-    params = load_params(path)
+def experiment_of(directory: Path, recipe: str) -> Experiment:
+    """The small one; `noisy` is catapult with NOISY, in minibatches that do not divide the training set."""
     if recipe != "noisy":
-        return params.run_config(recipe)
-    values = params.run_config("catapult").model_dump(mode="json")
-    values["recipe"] |= NOISY
-    values["train"]["batch_size"] = 10
-    return RunConfig.model_validate_json(json.dumps(values))
+        return small_experiment(directory, recipe)
+    return with_train(with_parts(small_experiment(directory, "catapult"), **NOISY), batch_size=10)
 
 
-@pytest.mark.parametrize("recipe", [*load_params(ROOT / "params.yaml").recipes, "noisy"])
+@pytest.mark.parametrize("recipe", [*PAIR_RECIPES, "noisy"])
 @pytest.mark.parametrize("cycle", [1, 4])
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, recipe: str, cycle: int) -> None:
-    config = config_of(small_params(tmp_path), recipe)
+    experiment = experiment_of(tmp_path, recipe)
 
     class Killed(Exception):
         pass
@@ -79,15 +56,15 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, recipe: st
         if finished == cycle:
             raise Killed
 
-    train_run(config, tmp_path / "whole", tmp_path / "state-a")
+    train_run(experiment, tmp_path / "whole", tmp_path / "state-a")
     with pytest.raises(Killed):
-        train_run(config, tmp_path / "resumed", tmp_path / "state-b", after_cycle=kill)
+        train_run(experiment, tmp_path / "resumed", tmp_path / "state-b", after_cycle=kill)
     assert not (tmp_path / "resumed").exists()
     seen: list[int] = []
-    train_run(config, tmp_path / "resumed", tmp_path / "state-b", after_cycle=seen.append)
+    train_run(experiment, tmp_path / "resumed", tmp_path / "state-b", after_cycle=seen.append)
     assert seen == list(range(cycle + 1, 7))
     assert contents(tmp_path / "whole") == contents(tmp_path / "resumed")
-    assert len(contents(tmp_path / "whole")) == 2 + 7
+    assert len(contents(tmp_path / "whole")) == 3 + 7
 
 
 def test_killed_by_sigkill_at_arbitrary_moments(tmp_path: Path) -> None:
@@ -99,7 +76,7 @@ def test_killed_by_sigkill_at_arbitrary_moments(tmp_path: Path) -> None:
     def run(out: str, kill_after: float | None = None) -> str:
         """Train; with `kill_after`, kill that many seconds after the first line of progress. Returns what it said."""
         with open(log, "w") as stderr:
-            command = [sys.executable, "-m", "train", "catapult", "--out", out]
+            command = [sys.executable, "-m", "train", "modular-catapult", "--out", out]
             process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=stderr)
             if kill_after is not None:
                 while not log.read_text():
@@ -118,10 +95,10 @@ def test_killed_by_sigkill_at_arbitrary_moments(tmp_path: Path) -> None:
 
 
 def test_another_configuration_does_not_resume_this_one(tmp_path: Path) -> None:
-    config = load_params(small_params(tmp_path)).run_config("standard")
-    other = load_params(small_params(tmp_path, **{"train_fraction: 0.3": "train_fraction: 0.5"})).run_config("standard")
+    experiment = small_experiment(tmp_path, "standard")
+    other = small_experiment(tmp_path, "standard", **{"train_fraction: 0.3": "train_fraction: 0.5"})
     with pytest.raises(RuntimeError):
-        train_run(config, tmp_path / "out", tmp_path / "state", after_cycle=_stop)
+        train_run(experiment, tmp_path / "out", tmp_path / "state", after_cycle=_stop)
     seen: list[int] = []
     train_run(other, tmp_path / "out", tmp_path / "state", after_cycle=seen.append)
     assert seen[0] == 1
@@ -132,8 +109,8 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:
     """What was trained is kept, the line says so, and the same command publishes it without a further step."""
-    config = load_params(small_params(tmp_path)).run_config("standard")
-    train_run(config, tmp_path / "whole", tmp_path / "state")
+    experiment = small_experiment(tmp_path, "standard")
+    train_run(experiment, tmp_path / "whole", tmp_path / "state")
 
     def refuse(*arguments: Any, **options: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -141,10 +118,10 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(
     with monkeypatch.context() as disk:
         disk.setattr(*((shutil, full) if full == "copyfile" else (Path, full)), refuse)
         with pytest.raises(UserError, match=r"out: cannot be written: No space left .*the finished cycles are kept"):
-            train_run(config, tmp_path / "out", tmp_path / "state")
+            train_run(experiment, tmp_path / "out", tmp_path / "state")
     assert not list(tmp_path.glob("*out*"))
     seen: list[int] = []
-    train_run(config, tmp_path / "out", tmp_path / "state", after_cycle=seen.append)
+    train_run(experiment, tmp_path / "out", tmp_path / "state", after_cycle=seen.append)
     assert seen == []
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
@@ -153,17 +130,19 @@ def test_a_disk_that_is_full_at_the_end_costs_no_training(
 def test_an_output_that_cannot_be_is_refused_before_the_first_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
 ) -> None:
-    config = load_params(small_params(tmp_path)).run_config("standard")
+    experiment = small_experiment(tmp_path, "standard")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"name another"):
-        train_run(config, Path(out), tmp_path / "state")
+        train_run(experiment, Path(out), tmp_path / "state")
     assert not (tmp_path / "state").exists()
 
 
 def test_a_state_that_cannot_be_kept_is_refused_before_the_first_step(tmp_path: Path) -> None:
-    config = load_params(small_params(tmp_path)).run_config("standard")
-    with pytest.raises(UserError, match=r"standard-s0-\w+: cannot be written: Not a directory; run the command in"):
-        train_run(config, tmp_path / "out", tmp_path / "params.yaml" / "state")
+    experiment = small_experiment(tmp_path, "standard")
+    with pytest.raises(
+        UserError, match=r"modular-standard-\w+: cannot be written: Not a directory; run the command in"
+    ):
+        train_run(experiment, tmp_path / "out", tmp_path / "params.yaml" / "state")
     assert not (tmp_path / "out").exists()
 
 
@@ -172,10 +151,9 @@ def _stop(cycle: int) -> None:
 
 
 def test_divergence_is_one_line_with_the_step_and_the_rate(tmp_path: Path) -> None:
-    path = small_params(tmp_path, **{"lr: 0.001, weight_decay: 1.0": "lr: 1e30, weight_decay: 1.0"})
-    config = load_params(path).run_config("standard")
-    with pytest.raises(UserError, match=r"at step \d+ with lr .*lower the rates of recipes.standard") as caught:
-        train_run(config, tmp_path / "out", tmp_path / "state")
+    experiment = with_parts(small_experiment(tmp_path, "standard"), optimizer={"lr": 1e30})
+    with pytest.raises(UserError, match=r"at step \d+ with lr .*lower the rates of recipe standard") as caught:
+        train_run(experiment, tmp_path / "out", tmp_path / "state")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "state").rglob("cycle-0000.safetensors"))
@@ -183,7 +161,7 @@ def test_divergence_is_one_line_with_the_step_and_the_rate(tmp_path: Path) -> No
 
 def test_divergence_of_the_weights_alone_is_caught_at_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the second step of the third cycle a bias that no loss has seen yet becomes infinite."""
-    config = load_params(small_params(tmp_path)).run_config("muon")
+    experiment = small_experiment(tmp_path, "muon")
     step, seen = Trainer.step, [0]
 
     def break_one(self: Trainer, *arguments: Any) -> Any:
@@ -196,16 +174,15 @@ def test_divergence_of_the_weights_alone_is_caught_at_its_step(tmp_path: Path, m
 
     monkeypatch.setattr(Trainer, "step", break_one)
     with pytest.raises(UserError, match=r"mlp\.w_out\.bias are not finite at step 10 .*cycle 2, the last good one"):
-        train_run(config, tmp_path / "out", tmp_path / "state")
+        train_run(experiment, tmp_path / "out", tmp_path / "state")
     kept = sorted(path.name for path in (tmp_path / "state").rglob("*.safetensors"))
     assert kept == [f"cycle-000{cycle}.safetensors" for cycle in range(3)]
 
 
 def test_what_is_on_is_a_column_of_the_history(tmp_path: Path) -> None:
-    path = small_params(tmp_path)
     extra = {}
     for recipe in ("standard", "catapult", "perpendicular", "noisy"):
-        train_run(config_of(path, recipe), tmp_path / recipe, tmp_path / "state")
+        train_run(experiment_of(tmp_path, recipe), tmp_path / recipe, tmp_path / "state")
         rows = list(csv.DictReader((tmp_path / recipe / "history.csv").read_text().splitlines()))
         extra[recipe] = [name for name in rows[0] if name not in COLUMNS]
         assert all(float(row[name]) >= 0 for row in rows for name in extra[recipe])
@@ -220,17 +197,17 @@ def test_what_is_on_is_a_column_of_the_history(tmp_path: Path) -> None:
 def test_a_bad_parameter_exits_2_and_writes_nothing(tmp_path: Path) -> None:
     small_params(tmp_path, **{"train_fraction: 0.3": "train_fraction: 1.2"})
     done = subprocess.run(
-        [sys.executable, "-m", "train", "catapult"],
+        [sys.executable, "-m", "train", "modular-catapult"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == BAD_INPUT
     assert done.stderr.count("\n") == 1
-    assert "task.train_fraction = 1.2" in done.stderr
+    assert "tasks.modular.train_fraction = 1.2" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    path = small_params(tmp_path, **{"device: cpu": "device: cuda"})
+    experiment = with_train(small_experiment(tmp_path, "standard"), device="cuda")
     with pytest.raises(UserError, match=r"train\.device = cuda: torch sees no CUDA device"):
-        train_run(load_params(path).run_config("standard"), tmp_path / "out", tmp_path / "state")
+        train_run(experiment, tmp_path / "out", tmp_path / "state")

@@ -14,13 +14,12 @@ import torch
 from pipeline.instruction_set import SWITCH, has_instruction_set
 from pipeline.nets import Net, Recurrent, Transformer, TransformerConfig
 from pipeline.params import load_params
-from pipeline.stream_runs import load_stream_snapshot
+from pipeline.runs import load_snapshot
 from pipeline.tasks import ModularTask
+from tests.train.small_runs import RECIPES, ROOT, with_parts
 from train.loop import Budget, fit
-from train.streaming import train_stream_run
+from train.run import train_run
 
-ROOT = Path(__file__).parents[2]
-PARAMS = load_params(ROOT / "params.yaml")
 PAIRS = {
     "standard": "b27752c7984e03e8de2303e6f092fde9cde84b0fc6246952305798ff7ad824e6",
     "catapult": "f9da217ddd07b9a7807ef1ddec44a59196fb18935c532fe043286b74970ccbff",
@@ -51,7 +50,7 @@ def another_machine() -> str:
 pytestmark = pytest.mark.skipif(bool(another_machine()), reason=another_machine() or "the same bytes")
 
 
-def digest(net: Net | Recurrent) -> str:
+def digest(net: Net) -> str:
     found = hashlib.sha256()
     for name, weight in sorted(net.state_dict().items()):
         found.update(name.encode() + weight.numpy().tobytes())
@@ -61,16 +60,18 @@ def digest(net: Net | Recurrent) -> str:
 @pytest.mark.parametrize("recipe", PAIRS)
 def test_twelve_steps_on_pairs(recipe: str) -> None:
     net = Transformer(TransformerConfig(p=23, d_model=32, n_heads=2, d_head=16, d_mlp=48))
-    fit(net, ModularTask(23), PARAMS.recipes[recipe], Budget(12, 4, 4), 0, train_fraction=0.3)
+    fit(net, ModularTask(23), RECIPES[recipe], Budget(12, 4, 4), 0, train_fraction=0.3)
     assert digest(net) == PAIRS[recipe]
 
 
 @pytest.mark.parametrize("recipe", STREAMS)
 def test_six_steps_on_streams(recipe: str, tmp_path: Path) -> None:
     """Without lessons: what they teach is the prover's."""
-    assert PARAMS.streaming is not None
-    given = PARAMS.streaming.run_config(recipe)
-    train = given.train.model_copy(update={"steps": 6, "cycle_steps": 3, "examples": 40, "evaluated": 2})
-    short = given.model_copy(update={"train": train, "recipe": given.recipe.model_copy(update={"teach": False})})
-    run = train_stream_run(short, tmp_path / "run", None, tmp_path / "state")
-    assert digest(load_stream_snapshot(run / "snapshots" / "cycle-0002.safetensors").net) == STREAMS[recipe]
+    given = with_parts(load_params(ROOT / "params.yaml").experiment(f"addition-{recipe}"), teach=None)
+    budget = given.train.model_copy(update={"steps": 6, "cycle_steps": 3})
+    task = given.task.model_copy(update={"examples": 40, "evaluated": 2})
+    (phase,) = given.phases
+    ended = phase.model_copy(update={"last_cycle": 2})
+    short = given.model_copy(update={"task": task, "train": budget, "phases": (ended,)})
+    run = train_run(short, tmp_path / "run", tmp_path / "state")
+    assert digest(load_snapshot(run / "snapshots" / "cycle-0002.safetensors", Recurrent).net) == STREAMS[recipe]

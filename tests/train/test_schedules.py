@@ -5,8 +5,7 @@ import math
 
 import pytest
 
-from pipeline.params import ScheduleParams
-from pipeline.recipe_params import SCHEDULE_KEYS
+from pipeline.recipe_params import SCHEDULE_KEYS, ScheduleParams
 from train.schedules import cycle_share, multiplier
 
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from pipeline.params import load_params
-from tests.train.test_resume import contents, small_params
-from train.loop import train_run
-from train.streaming import train_stream_run
+from tests.train.small_runs import ROOT, contents, small_experiment, with_parts
+from train.run import train_run
 
 LARGE = {
     "p: 113": "p: 59",
@@ -41,30 +40,28 @@ def on_one_thread_and_on_two(train: Callable[[str], Path]) -> list[dict[str, byt
 
 @pytest.mark.parametrize("recipe", ["standard", "catapult"])
 def test_a_run_on_pairs(tmp_path: Path, recipe: str) -> None:
-    config = load_params(small_params(tmp_path, **LARGE)).run_config(recipe)
+    experiment = small_experiment(tmp_path, recipe, **LARGE)
     one, two = on_one_thread_and_on_two(
-        lambda name: train_run(config, tmp_path / name, tmp_path / "state", one_thread_alone).directory
+        lambda name: train_run(experiment, tmp_path / name, tmp_path / "state", one_thread_alone)
     )
     assert one == two
-    assert len(one) == 2 + 3
+    assert len(one) == 3 + 3
 
 
 def test_a_run_on_streams(tmp_path: Path) -> None:
     """The streams and the net of params.yaml, without lessons, which need the prover."""
-    text = (Path(__file__).parents[2] / "params.yaml").read_text()
+    text = (ROOT / "params.yaml").read_text()
     for old, new in {"steps: 1200": "steps: 4", "cycle_steps: 100 ": "cycle_steps: 2 "}.items():
         assert old in text
         text = text.replace(old, new)
     (tmp_path / "params.yaml").write_text(text)
-    streaming = load_params(tmp_path / "params.yaml").streaming
-    assert streaming is not None
-    for recipe in ("standard", "catapult"):
-        config = streaming.run_config(recipe)
-        config = config.model_copy(update={"recipe": config.recipe.model_copy(update={"teach": False})})
+    params = load_params(tmp_path / "params.yaml")
+    for name in ("addition-standard", "addition-catapult"):
+        experiment = with_parts(params.experiment(name), teach=None)
         one, two = on_one_thread_and_on_two(
-            lambda name, recipe=recipe, config=config: train_stream_run(
-                config, tmp_path / recipe / name, None, tmp_path / "state", one_thread_alone
+            lambda out, experiment=experiment: train_run(
+                experiment, tmp_path / experiment.name / out, tmp_path / "state", one_thread_alone
             )
         )
         assert one == two
-        assert len(one) == 4 + 3
+        assert len(one) == 3 + 3

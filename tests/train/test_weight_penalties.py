@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 
+from pipeline.batch import Batch
 from pipeline.errors import UserError
 from pipeline.nets import (
     DeepTransformerConfig,
@@ -22,7 +22,8 @@ from pipeline.nets import (
     TransformerConfig,
     build_net,
 )
-from pipeline.params import GroupPenaltyParams, NuclearNormParams, RecipeParams, StrengthParams, load_params
+from pipeline.recipe_files import load_recipe
+from pipeline.recipe_params import GroupPenaltyParams, NuclearNormParams, RecipeParams, StrengthParams
 from pipeline.tasks import ModularTask
 from train.group_penalty import group_penalty, keep_alive, live_units
 from train.loop import Budget, fit
@@ -32,7 +33,7 @@ from train.recipes import initialise
 from train.step import Trainer
 from train.strength import strength
 
-RECIPE = load_params(Path(__file__).parents[2] / "params.yaml").recipes["consolidation"]
+RECIPE = load_recipe("consolidation")
 TASK = ModularTask(7)
 KINDS: tuple[NetConfig, ...] = (
     TransformerConfig(7, d_model=8, n_heads=2, d_head=4, d_mlp=12),
@@ -46,6 +47,11 @@ KINDS: tuple[NetConfig, ...] = (
 
 def identity(tensor: Tensor, *, hook: HookPoint) -> Tensor:
     return tensor
+
+
+def whole_domain() -> Batch:
+    """Every pair of the task with its answer."""
+    return Batch(torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers()))
 
 
 def stacks_of(net: nn.Module) -> dict[str, Tensor]:
@@ -140,10 +146,10 @@ def pressed(**changes: object) -> RecipeParams:
 def test_a_dead_unit_stays_dead_although_the_optimiser_has_momentum() -> None:
     group = GroupPenaltyParams(strength=StrengthParams(value=0.05), dead=0.3)
     net, recipe = drawn(KINDS[0]), pressed(group_penalty=group.model_dump(), nuclear_norm=None)
-    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    batch = whole_domain()
     trainer, before = Trainer(net, recipe, 0), 12.0
     for step in range(60):
-        _, _, measured = trainer.step(pairs, answers, 1.0, step / 60)
+        _, _, measured = trainer.step(batch, 1.0, step / 60)
         assert measured["live_units"] <= before
         before = measured["live_units"]
         live = live_units(stacks_of(net), net.hidden_units())[0]
@@ -187,11 +193,11 @@ def test_the_penalties_are_columns_of_the_history_and_simplify() -> None:
 def test_a_penalty_is_of_the_weights_without_their_noise() -> None:
     """So its value is the same whatever the noise is, while the loss is not."""
     net = drawn(KINDS[0])
-    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    batch = whole_domain()
     measured = {}
     for noise in (0.0, 5.0):
         trainer = Trainer(copy.deepcopy(net), pressed(weight_noise={"value": noise}), 0)
-        loss, _, measured[noise] = trainer.step(pairs, answers, 0.0, 0.5)
+        loss, _, measured[noise] = trainer.step(batch, 0.0, 0.5)
         measured[noise]["loss"] = loss
     for name in ("nuclear_norm", "group_penalty"):
         assert measured[0.0][name] == measured[5.0][name] > 0
@@ -200,13 +206,13 @@ def test_a_penalty_is_of_the_weights_without_their_noise() -> None:
 
 def test_the_gradient_of_a_step_is_that_of_the_noisy_loss_and_of_the_penalties_once() -> None:
     net = drawn(KINDS[0])
-    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    batch = whole_domain()
     share = 0.3
     other = copy.deepcopy(net)
     assert RECIPE.weight_noise is not None
     assert RECIPE.nuclear_norm is not None
     assert RECIPE.group_penalty is not None
-    Trainer(net, RECIPE, 0).step(pairs, answers, 0.0, share)
+    Trainer(net, RECIPE, 0).step(batch, 0.0, share)
     weights = dict(other.named_parameters())
     stacks = {name: weight[None] for name, weight in weights.items()}
     norms = [
@@ -217,25 +223,25 @@ def test_the_gradient_of_a_step_is_that_of_the_noisy_loss_and_of_the_penalties_o
     penalty.backward()
     std = strength(RECIPE.weight_noise, share)
     with noisy_weights([weight.detach()[None] for weight in other.parameters()], std, noise_generators([0])):
-        torch.nn.functional.cross_entropy(other(pairs).double(), answers).backward()
+        torch.nn.functional.cross_entropy(other(batch.inputs).double(), batch.targets).backward()
     for name, weight in net.named_parameters():
         torch.testing.assert_close(weight.grad, weights[name].grad, atol=1e-5, rtol=1e-4)
 
 
 def test_the_factors_are_those_of_the_weights_as_they_are() -> None:
     """Where dead units have weights in a penalised matrix they are made anew, and where nothing is dropped as well."""
-    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    batch = whole_domain()
     shared = Trainer(drawn(QuadraticConfig(7, 7, 7, width=10)), RECIPE, 0)
     apart = Trainer(drawn(KINDS[0]), RECIPE, 0)
     for trainer in (shared, apart):
-        trainer.step(pairs, answers, 1.0, 0.3)
+        trainer.step(batch, 1.0, 0.3)
     assert shared.penalties.factors is None
     assert apart.penalties.factors is not None
     ended = NuclearNormParams(groups=("readout",), strength=StrengthParams(value=0.1, anneal=0.5), dead=0.02)
     trainer = Trainer(drawn(KINDS[0]), pressed(nuclear_norm=ended.model_dump()), 0)
-    trainer.step(pairs, answers, 1.0, 0.4)
+    trainer.step(batch, 1.0, 0.4)
     assert trainer.penalties.factors is not None
-    trainer.step(pairs, answers, 1.0, 0.6)
+    trainer.step(batch, 1.0, 0.6)
     assert trainer.penalties.factors is None
 
 
@@ -256,10 +262,10 @@ def test_noise_on_weights_follows_its_schedule() -> None:
 
 def test_a_trainer_that_is_loaded_takes_the_step_that_the_other_would() -> None:
     """To the bit, although the decomposition of the weights is one that the step before has made."""
-    pairs, answers = torch.from_numpy(TASK.pairs()), torch.from_numpy(TASK.answers())
+    batch = whole_domain()
     trainer = Trainer(drawn(KINDS[0]), RECIPE, 0)
     for step in range(12):
-        trainer.step(pairs, answers, 1.0, step / 24)
+        trainer.step(batch, 1.0, step / 24)
     other = Trainer(copy.deepcopy(trainer.net), RECIPE, 0)
     other.load_state_dict(copy.deepcopy(trainer.state_dict()))
     kept = trainer.penalties.factors
@@ -269,7 +275,7 @@ def test_a_trainer_that_is_loaded_takes_the_step_that_the_other_would() -> None:
         torch.equal(one, two) for one, two in zip(anew, kept, strict=False)
     )  # so it matters that they are kept
     for one in (trainer, other):
-        one.step(pairs, answers, 1.0, 0.5)
+        one.step(batch, 1.0, 0.5)
     for name, weight in trainer.net.named_parameters():
         assert torch.equal(weight, other.net.get_parameter(name))
 

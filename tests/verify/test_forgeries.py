@@ -18,7 +18,7 @@ import pytest
 from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student
 from pipeline.errors import UserError
 from pipeline.tasks.streaming import stream_task
-from stages.report import checked
+from stages.report.checks import checked
 from verify import Nets, checker, verify_run
 from verify.__main__ import main
 from verify.stream_run import verify_stream
