@@ -127,12 +127,12 @@ def _sweep(experiment: Experiment, options: argparse.Namespace) -> str:
     factors = sweep(options.low, options.high, options.steps)
     task, fraction, seed = experiment.task.task(), experiment.task.train_fraction, experiment.train.seed
     result = range_test(net, task, experiment.parts, seed, fraction, factors, options.rise)
-    rate = experiment.parts.optimizer.lr
+    rate, swept_recipe = experiment.parts.optimizer.lr, experiment.phases[0].recipe
     if options.table is not None:
         rows = zip(result.factors, result.losses, strict=True)
         lines = [f"{factor:.6g},{rate * factor:.6g},{loss:.6g}" for factor, loss in rows]
         write_atomically(options.table, "\n".join(["multiplier,lr,train_loss", *lines]) + "\n")
-    swept = f"{options.steps} steps from {options.low:g} to {options.high:g} times the rates of {experiment.phases[0].recipe}"
+    swept = f"{options.steps} steps from {options.low:g} to {options.high:g} times the rates of {swept_recipe}"
     if result.edge is None:
         return f"no edge in {swept}: the loss never rose by {options.rise:g} ln(answers)"
     return f"edge at {result.edge:.3g} times the rates (lr {rate * result.edge:.3g}), in {swept}"

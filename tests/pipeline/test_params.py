@@ -139,7 +139,7 @@ RECIPE_MISTAKES = [
         "counterexamples: 16",
         "counterexamples: 99",
         "numbers.teach.counterexamples = 99",
-        "1 to 64",
+        "0 to 64",
     ),
     ("catapult_consolidation", "until: 0.12", "until: 1.5", "phases.0.until = 1.5", "at most 1"),
     ("catapult_consolidation", "until: 1.0", "until: 0.5", "phases end at [0.12, 0.5]", "the last at 1.0"),
