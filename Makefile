@@ -10,10 +10,10 @@ export DVC_NO_ANALYTICS := 1
 .DEFAULT_GOAL := repro
 
 # torch first and by its exact version: what depends on it must not choose another build.
-.venv/ready: requirements.txt constraints.txt
+.venv/ready: requirements.txt requirements-dev.txt constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt -r requirements-dev.txt
 	touch $@
 
 repro: .venv/ready
