@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from pipeline.files import sorted_header
+from pipeline.tasks import ModularTask, PermutationTask
+from pipeline.tasks.registry import describe_task
 from pipeline.tasks.streaming import StreamTask, stream_task
 
 Tensors = dict[str, np.ndarray]
@@ -53,13 +58,38 @@ def write_student(path: Path, tensors: Tensors, p: int | str, sign: int = 1, **h
 
 
 def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Path:
-    """A hand-built transformer in training's file format, right on every input unless two read-outs are swapped.
+    """A hand-built transformer in training's file format, right on every input unless two read-outs are swapped."""
+    low = 0 if sign == 1 else 1 - p
+    operation = "addition" if sign == 1 else "subtraction"
+    task = {"name": "modular", "operation": operation, "p": p, "train_fraction": 0.3}
+    weights = _decoder(p, (1, sign), low, np.arange(low, low + 2 * p - 1) % p)
+    if swap:
+        weights["unembed.weight"][[1, 2]] = weights["unembed.weight"][[2, 1]]
+    return _write_decoder(path, p, weights, task)
 
-    Residual stream: 0 the token's value, 1 the sum, 2-4 the position, then one direction per answer. Head h attends to
-    position h; the MLP's units relu(a +- b - t) make a hat on each integer, read out at its residue.
+
+def write_table(path: Path, task: ModularTask | PermutationTask, changed: Mapping[tuple[int, int], int]) -> Path:
+    """A hand-built transformer that is right on every input but those `changed`, each with the answer that it gives.
+
+    It looks a p + b up; where b is no input of the task, it says 0.
     """
-    d_model, low, high = 5 + p, (0 if sign == 1 else 1 - p), (2 * p - 2 if sign == 1 else p - 1)
-    knots = np.arange(low - 1, high + 2)
+    p = task.n_answers
+    answers = np.zeros((p, p), dtype=np.int64)
+    answers[tuple(task.pairs().T)] = task.answers()
+    for pair, answer in changed.items():
+        answers[pair] = answer
+    weights = _decoder(p, (p, 1), 0, answers.reshape(-1))
+    return _write_decoder(path, p, weights, {**describe_task(task), "train_fraction": 0.3})
+
+
+def _decoder(p: int, factors: tuple[int, int], low: int, answers: NDArray[np.int64]) -> Tensors:
+    """One layer that looks an answer up at t = factor a + factor b, which is at least `low`.
+
+    Residual stream: 0 the token's value, 1 the sum t, 2-4 the position, then one direction per answer. Head h attends
+    to position h; the MLP's units relu(t - knot) make a hat on each integer, read out at its answer.
+    """
+    d_model = 5 + p
+    knots = np.arange(low - 1, low + len(answers) + 1)
     weights = {
         "embed.weight": np.zeros((p + 1, d_model)),
         "pos.weight": np.zeros((3, d_model)),
@@ -76,17 +106,17 @@ def write_snapshot(path: Path, p: int, sign: int = 1, swap: bool = False) -> Pat
     weights["attn.q.weight"][:, 4] = 1
     weights["attn.k.weight"][0, 2] = weights["attn.k.weight"][1, 3] = 60
     weights["attn.v.weight"][:, 0] = 1
-    weights["attn.o.weight"][1] = [1, sign]
+    weights["attn.o.weight"][1] = factors
     weights["mlp.w_in.weight"][:, 1] = 1
-    for value in range(low, high + 1):
-        first = value - low
-        weights["mlp.w_out.weight"][5 + value % p, first : first + 3] += [1, -2, 1]
+    for first, answer in enumerate(answers):
+        weights["mlp.w_out.weight"][5 + answer, first : first + 3] += [1, -2, 1]
     weights["unembed.weight"][:, 5:] = np.eye(p)
-    if swap:
-        weights["unembed.weight"][[1, 2]] = weights["unembed.weight"][[2, 1]]
-    shape = {"kind": "transformer", "p": p, "d_model": d_model, "n_heads": 2, "d_head": 1, "d_mlp": len(knots)}
-    operation = "addition" if sign == 1 else "subtraction"
-    task = {"name": "modular", "operation": operation, "p": p, "train_fraction": 0.3}
+    return weights
+
+
+def _write_decoder(path: Path, p: int, weights: Tensors, task: dict[str, Any]) -> Path:
+    d_mlp, d_model = weights["mlp.w_in.weight"].shape
+    shape = {"kind": "transformer", "p": p, "d_model": d_model, "n_heads": 2, "d_head": 1, "d_mlp": d_mlp}
     meta = {"format": "catapult-snapshot-1", "net": json.dumps(shape), "task": json.dumps(task)}
     meta |= {"recipe": "standard", "seed": "0", "cycle": "1", "step": "1", "experiment": ""}
     return write_tensors(path, {name: value.astype(np.float32) for name, value in weights.items()}, meta)

@@ -35,9 +35,11 @@ from benchmarks.mutants import (
     weights,
     with_task,
 )
+from pipeline.errors import UserError
 from pipeline.tasks.machine import Machine
 from pipeline.tasks.streaming import stream_task_from
 from verify.claims import on_pairs, on_streams
+from verify.specification import OPERATIONS, Specification
 from verify.stream_program import render
 
 INDUCTION = "induction over the length: invariant regions, one for each state of the machine"
@@ -64,8 +66,7 @@ def say_again(text: dict[str, Any]) -> None:
         if task["kind"] == "stream":
             entry["sentence"] = on_streams(claim["kind"], task["key"]).sentence
         else:
-            sign = {"addition": 1, "subtraction": -1}[task["operation"]]
-            entry["sentence"] = on_pairs(claim["kind"], task["p"], sign, **fields).sentence
+            entry["sentence"] = on_pairs(claim["kind"], Specification(task["operation"], task["p"]), **fields).sentence
         if entry["verdict"]["verdict"] == "Proved":
             by_value = claim["kind"] == "machine" and task["options"]["name"] == "addition"
             method = BY_VALUE if by_value else METHODS[claim["kind"]]
@@ -102,8 +103,9 @@ def specification(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
         if rng.integers(2):
             task["p"] += int(pick(rng, (-1, 1)))
         else:
-            task["operation"] = "subtraction" if task["operation"] == "addition" else "addition"
-        task["name"] = f"(a {'+' if task['operation'] == 'addition' else '-'} b) mod {task['p']}"
+            task["operation"] = pick(rng, [name for name in OPERATIONS if name != task["operation"]])
+        with suppress(UserError):  # there is no such task: the name stays that of another
+            task["name"] = Specification(task["operation"], task["p"]).name
     else:
         name = pick(rng, ("options", "n_left", "n_right", "n_answers", "key"))
         if name == "options":
@@ -116,7 +118,8 @@ def specification(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
         else:
             task[name] += int(pick(rng, (-1, 1)))
     if rng.integers(2):
-        say_again(mutant.text)
+        with suppress(UserError):
+            say_again(mutant.text)
     return mutant
 
 

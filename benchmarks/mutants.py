@@ -141,10 +141,18 @@ def header(base: Base, rng: Rng, _: list[Base]) -> Mutant | None:
     subject, data = _net(base, rng) or ("", b"")
     words, _start = _header(data)
     said = json.dumps(words)
-    places = [m.span() for m in re.finditer(r"\d+|addition|subtraction|F32|I32|transformer|recurrent|true|false", said)]
+    places = [
+        m.span()
+        for m in re.finditer(
+            r"\d+|addition|subtraction|multiplication|division|modular|permutation|F32|I32|transformer|recurrent|true|false",
+            said,
+        )
+    ]
     low, high = pick(rng, places)
     old = said[low:high]
-    new = {"addition": "subtraction", "F32": "I32", "I32": "F32", "true": "false", "false": "true"}.get(old, "other")
+    other = {"addition": "subtraction", "multiplication": "division", "division": "multiplication"}
+    other |= {"F32": "I32", "I32": "F32", "true": "false", "false": "true", "modular": "permutation"}
+    new = other.get(old, "other")
     new = str(max(0, int(old) + int(pick(rng, (-1, 1, 4, 2**40))))) if old.isdigit() else new
     try:
         changed = _with_header(data, json.loads(said[:low] + new + said[high:]))

@@ -28,12 +28,22 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.by_hand import adder, hand_built, parity, write_net, write_snapshot, write_student, write_tensors
+from benchmarks.by_hand import (
+    adder,
+    hand_built,
+    parity,
+    write_net,
+    write_snapshot,
+    write_student,
+    write_table,
+    write_tensors,
+)
 from benchmarks.misstatements import KINDS
 from benchmarks.mutants import Base, Mutant, flip_bit, pick, quantum, swap, tenth, weights
 from benchmarks.truth import falsehoods
 from pipeline.command_line import Parser, output_file
 from pipeline.errors import UserError, reported
+from pipeline.tasks import ModularTask, PermutationTask
 from pipeline.tasks.streaming import stream_task
 from verify import checker
 from verify.certificate import described
@@ -86,7 +96,7 @@ class Campaign:
 
 
 def make_bases(directory: Path) -> list[Base]:
-    """Certificates of right nets and of wrong ones: students, whole chains, adders, parity."""
+    """Certificates of right nets and of wrong ones: students, whole chains, other operations, adders, parity."""
     nets = directory / "nets"
     nets.mkdir()
     wrong = hand_built(5)
@@ -101,6 +111,11 @@ def make_bases(directory: Path) -> list[Base]:
     )
     pairs = {"student": Nets(integer=integer[0]), "wrong student": Nets(integer=integer[1]), "chain": full}
     pairs |= {"subtraction": Nets(integer=minus), "trained net": Nets(trained=write_snapshot(nets / "minus5", 5, -1))}
+    times, over = ModularTask(5, "multiplication"), ModularTask(5, "division")
+    tables = {"multiplication": (times, {}), "wrong multiplication": (times, {(2, 3): 4})}
+    tables |= {"division, wrong by 0": (over, {(2, 0): 3}), "composition": (PermutationTask(3), {})}
+    for name, (task, wrong_at) in tables.items():
+        pairs[name] = Nets(trained=write_table(nets / name, task, wrong_at))
     found = []
     for name, given in pairs.items():
         verify_run(given, directory / name, SECONDS)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import cast
 
 ROOMS = ("pipeline", "train", "interp", "compress", "verify", "stages")
 
@@ -31,6 +32,12 @@ class _Alias(Loader):
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.spec  # the import system has put that of the alias in its place
 
+    def get_code(self, fullname: str) -> CodeType | None:
+        """For `python -m catapult.ROOM`."""
+        spec = find_spec(self.name)
+        assert spec is not None
+        return cast(InspectLoader, spec.loader).get_code(self.name)
+
 
 class _Rooms(MetaPathFinder):
     """Finds `catapult.ROOM` and everything below it."""
@@ -45,6 +52,12 @@ class _Rooms(MetaPathFinder):
         if there is None:
             return None
         return ModuleSpec(fullname, _Alias(name), is_package=there.submodule_search_locations is not None)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
 
 
 sys.meta_path.insert(0, _Rooms())

@@ -33,7 +33,7 @@ def run() -> int:
     try:
         runpy.run_module(room, run_name="__main__", alter_sys=False)
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
 
 

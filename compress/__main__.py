@@ -13,7 +13,7 @@ from pipeline.errors import UserError, reported
 from pipeline.params import PairCompressParams, room_params
 
 DESCRIPTION = """\
-Compress the last snapshot of a training run of (a + b) mod p, in four rungs:
+Compress the last snapshot of a training run of a task on pairs, in four rungs:
 
   trained          the transformer as it was trained
   pruned           without the heads and neurons that no answer needs (torch-pruning,
@@ -25,7 +25,8 @@ Compress the last snapshot of a training run of (a + b) mod p, in four rungs:
 A net of at most 64 live neurons is pruned exactly instead: what does nothing on any
 input is cut out, and its own neurons become the integer student.
 
-Each is counted over all p^2 inputs. What a net has wrong, its student gets wrong:
+Of tasks other than a + b and a - b mod p there is no student: the ladder has the first
+two rungs. Each is counted over all inputs. What a net has wrong, its student gets wrong:
 a net that memorised is not repaired here.
 
 example:
@@ -55,8 +56,12 @@ OPTIONS = {
 def parser() -> Parser:
     top = Parser(prog="python -m compress", description=DESCRIPTION)
     top.add_argument("run", type=Path, metavar="RUN", help="run directory, such as runs/modular-catapult")
-    top.add_argument("--analysis", type=Path, metavar="DIR", help="holds circuit.json (default: analysis/<key>)")
-    top.add_argument("--out", type=Path, metavar="DIR", help="directory to write (default: compressed/<key>)")
+    top.add_argument(
+        "--analysis", type=Path, metavar="DIR", help="holds circuit.json (default: analysis/<name of the run>)"
+    )
+    top.add_argument(
+        "--out", type=Path, metavar="DIR", help="directory to write (default: compressed/<name of the run>)"
+    )
     top.add_argument("--params", type=Path, default=Path("params.yaml"), help="its section compress has the defaults")
     for name, text in OPTIONS.items():
         kind = type(PairCompressParams.model_fields[name].default)
@@ -71,11 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _compress(options: argparse.Namespace) -> int:
     params = _params(options)
     from compress.ladder import compress_run  # torch takes seconds to import: not for --help
-    from pipeline.runs import Run
 
-    key = Run.open(options.run).key
-    out = options.out or Path("compressed") / key
-    ladder = compress_run(options.run, options.analysis or Path("analysis") / key, out, params, say=_say)
+    name = options.run.resolve().name
+    out = options.out or Path("compressed") / name
+    ladder = compress_run(options.run, options.analysis or Path("analysis") / name, out, params, say=_say)
     print(f"{'net':<16}{'parameters':>12}{'bytes':>10}{'wrong':>8} of {ladder.rungs[0].inputs}")
     for rung in ladder.rungs:
         print(f"{rung.name:<16}{rung.parameters:>12,}{rung.bytes:>10,}{rung.wrong:>8,}   {rung.note}")

@@ -35,7 +35,7 @@ class Cut:
 
 @torch.no_grad()
 def cut(net: Transformer) -> Cut:
-    """The same function over all pairs of residues, computed by less. `net` itself is left alone."""
+    """The same function over all pairs of symbols, computed by less. `net` itself is left alone."""
     config = net.config
     pairs = torch.cartesian_prod(torch.arange(config.p), torch.arange(config.p))
     state = {name: value.detach().double() for name, value in net.state_dict().items()}
@@ -61,6 +61,8 @@ def cut(net: Transformer) -> Cut:
     # Position and symbol are added before anything reads them, so that each is a writer of its own.
     writers = torch.cat([embed.T, pos.T, *outputs, w_out, b_out[:, None]], dim=1)
     readers = torch.cat([*(key[None] for key in keys), *values, behind])
+    if (readers @ last).norm() < RANK * readers.norm() * last.norm():
+        readers = torch.cat([readers, last[None]])  # "=" is read by the query alone, which needs it
     left, sizes, right = _truncated(readers @ writers)
     into = (left / sizes.sqrt()).T @ readers  # the new stream from the old one
     back = writers @ (right / sizes.sqrt())  # and such an old one for every new one

@@ -1,5 +1,7 @@
 """The ladder: trained -> pruned -> student -> integer student, each with its size and its wrong answers, counted.
 
+Of a task that is no signed sum mod p the ladder ends with the pruned net: a student computes nothing else.
+
 Of a net of few neurons the pruned net is the net without what does nothing (`compress.cut`), and the integer student
 its own core (`compress.core`); no student is distilled where that core names the net's answers.
 """
@@ -7,10 +9,12 @@ its own core (`compress.core`); no student is distilled where that core names th
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +35,7 @@ from pipeline.kernels import settle
 from pipeline.nets import Transformer
 from pipeline.params import PairCompressParams
 from pipeline.runs import Run, Snapshot, load_snapshot, save_snapshot
-from pipeline.tasks import ModularTask
+from pipeline.tasks import SIGNED, ModularTask, Task
 
 LADDER_SCHEMA = "catapult-ladder-1"
 
@@ -43,7 +47,7 @@ WRITTEN = ("pruned.safetensors", "student_float.safetensors", "student.safetenso
 
 @dataclass(frozen=True)
 class Rung:
-    """One net. `parameters`: every stored number, read-out table included; `wrong` of all `inputs` = p^2, exactly."""
+    """One net. `parameters`: every stored number, read-out table included; `wrong` of all `inputs`, exactly."""
 
     name: str
     parameters: int
@@ -73,31 +77,35 @@ class Ladder:
     `closing` is measured against the task's answers; a ratio of 1 or more cannot be proved cheaply. `explained` is
     false where the net's answers are no such function as a student computes, `outliers` counts the answers left out
     where they are, `disagreements` the inputs on which the integer student and the trained net differ. `core` is None
-    where the student was distilled.
+    where the student was distilled. All of these are None where no student is made; `not_applicable` then says why.
     """
 
     rungs: tuple[Rung, ...]
-    frequencies: tuple[int, ...]
-    closing: Closing
-    explained: bool
-    outliers: int
-    disagreements: int
+    frequencies: tuple[int, ...] | None
+    closing: Closing | None
+    explained: bool | None
+    outliers: int | None
+    disagreements: int | None
     core: OwnCore | None
+    not_applicable: dict[str, str] = field(default_factory=dict)
 
     @property
     def compression(self) -> float:
-        """Parameters of the trained net per stored integer of the last rung."""
+        """Parameters of the trained net per stored number of the last rung."""
         return self.rungs[0].parameters / self.rungs[-1].parameters
 
 
 @dataclass(frozen=True)
 class Compressed:
-    """The nets on the rungs below the trained one, and the ladder; no float student where the core is the net's own."""
+    """The nets on the rungs below the trained one, and the ladder.
+
+    There is no float student where the core is the net's own, and none at all where no student computes the task.
+    """
 
     ladder: Ladder
     pruned: Snapshot
     student: Student | None
-    integer: Student
+    integer: Student | None
 
 
 def compress_net(
@@ -113,7 +121,7 @@ def compress_net(
     "train", those of the training pairs are; the scores of the circuit, which order the pruning, are taken on those
     too.)
     """
-    net, task = snapshot.net, snapshot.modular
+    net, task = snapshot.net, snapshot.pair_task
     train, held_out = snapshot.split()
     settle()
     rungs = [_rung("trained", net, task, f"{net.config.n_heads} heads, {net.config.d_mlp} neurons")]
@@ -127,6 +135,11 @@ def compress_net(
         note = _size(smaller)
     rungs.append(_rung("pruned", smaller, task, note))
     say(_line(rungs[-1]))
+    if not (isinstance(task, ModularTask) and task.operation in SIGNED):
+        why = {"student": f"a student computes a + b or a - b mod p, and the task is {task}"}
+        say(f"no student: {why['student']}")
+        ladder = Ladder(tuple(rungs), None, None, None, None, None, None, why)
+        return Compressed(ladder, snapshot.with_net(smaller), None, None)
     teacher = observe(smaller, task, held_out)
     own = _own_core(smaller, teacher, params, say) if len(found.neurons) <= LARGEST_CORE else None
     if own is not None:
@@ -181,8 +194,9 @@ def compress_run(
 ) -> Ladder:
     """Compress the last snapshot of a run, led by the circuit in `analysis_dir`, into a directory replaced as a whole.
 
-    Writes pruned.safetensors, student_float.safetensors, student.safetensors, ladder.csv and ladder.json. Raises
-    UserError where the run or the circuit is missing or damaged, or where the two do not belong together.
+    Writes pruned.safetensors, student_float.safetensors and student.safetensors where there are such students,
+    ladder.csv and ladder.json. Raises UserError where the run or the circuit is missing or damaged, or where the two do
+    not belong together.
     """
     from interp.circuits import component_scores, load_circuit  # networkx: not for `import compress`
 
@@ -190,7 +204,10 @@ def compress_run(
     only_replaces(out_dir, WRITTEN)
     snapshot = load_snapshot(run.snapshots[-1])
     path = analysis_dir / "circuit.json"
-    heads, neurons = (scores.numpy() for scores in component_scores(load_circuit(path)))
+    circuit, sha256 = load_circuit(path), hashlib.sha256(run.snapshots[-1].read_bytes()).hexdigest()
+    if circuit.graph.get("snapshot") != sha256:
+        raise UserError(f"{path}: not of {run.snapshots[-1]}; analyse this run again, or name its own --analysis")
+    heads, neurons = (scores.numpy() for scores in component_scores(circuit))
     config = snapshot.net.config
     if (len(heads), len(neurons)) != (config.n_heads, config.d_mlp):
         raise UserError(
@@ -202,9 +219,10 @@ def compress_run(
         save_snapshot(directory / "pruned.safetensors", compressed.pruned)
         if compressed.student is not None:
             save_student(directory / "student_float.safetensors", compressed.student)
-        save_student(directory / "student.safetensors", compressed.integer)
+        if compressed.integer is not None:
+            save_student(directory / "student.safetensors", compressed.integer)
         write_atomically(directory / "ladder.csv", ladder_csv(compressed.ladder))
-        write_atomically(directory / "ladder.json", ladder_json(compressed.ladder))
+        write_atomically(directory / "ladder.json", ladder_json(compressed.ladder, sha256))
     return compressed.ladder
 
 
@@ -217,8 +235,17 @@ def ladder_csv(ladder: Ladder) -> str:
     return text.getvalue()
 
 
-def ladder_json(ladder: Ladder) -> str:
-    return to_json({"schema": LADDER_SCHEMA, "compression": ladder.compression, **asdict(ladder)})
+def ladder_json(ladder: Ladder, snapshot: str) -> str:
+    """`snapshot` is the hash of the trained net's file; `not_applicable` is there where it says something."""
+    values: dict[str, Any] = {
+        "schema": LADDER_SCHEMA,
+        "snapshot": snapshot,
+        "compression": ladder.compression,
+        **asdict(ladder),
+    }
+    if not ladder.not_applicable:
+        del values["not_applicable"]
+    return to_json(values)
 
 
 def _closing_student(
@@ -252,13 +279,13 @@ def _closing_student(
     return best[1], best[2]
 
 
-def _rung(name: str, net: nn.Module, task: ModularTask, note: str) -> Rung:
+def _rung(name: str, net: nn.Module, task: Task, note: str) -> Rung:
     numbers = list(net.state_dict().values())
     with torch.no_grad():
         answers = unique_argmax(net(torch.from_numpy(task.pairs())).numpy())
     size = sum(value.numel() for value in numbers)
     stored = sum(value.numel() * value.element_size() for value in numbers)
-    return Rung(name, size, stored, int((answers != task.answers()).sum()), task.p**2, note)
+    return Rung(name, size, stored, int((answers != task.answers()).sum()), len(answers), note)
 
 
 def _student_rung(name: str, student: Student, note: str) -> Rung:

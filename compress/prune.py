@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from pipeline.nets import Transformer
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 Criterion = Literal["answers", "train"]
 
@@ -87,7 +87,7 @@ def prune_to(net: Transformer, heads: Sequence[int], neurons: Sequence[int], mea
 
 def prune_net(
     net: Transformer,
-    task: ModularTask,
+    task: Task,
     train: Int64[np.ndarray, " n"],
     head_scores: Float[np.ndarray, " head"],
     neuron_scores: Float[np.ndarray, " d_mlp"],
@@ -101,7 +101,7 @@ def prune_net(
     Heads go one at a time, lowest score first, while the criterion holds; neurons by bisection on the ranking, which
     assumes that the criterion is monotone; the net returned has itself passed it.
     """
-    seen = np.arange(task.p**2) if criterion == "answers" else np.asarray(train)
+    seen = np.arange(len(task.pairs())) if criterion == "answers" else np.asarray(train)
     pairs = torch.from_numpy(task.pairs())
     means = component_means(net, pairs[torch.from_numpy(np.asarray(train))])
     pairs = pairs[torch.from_numpy(seen)]

@@ -13,7 +13,7 @@ from verify.recurrent_net import load_recurrent
 from verify.stream_prove import read_machine
 from verify.stream_run import verify_stream
 
-COLUMNS = "units,bits,grid,parameters,verdict,float32"
+COLUMNS = "units,bits,grid,parameters,verdict,float32,snapshot"
 
 
 def compress_stream_run(
@@ -33,7 +33,8 @@ def compress_stream_run(
                 proved = isinstance(summary.proof.results[-1].verdict, Proved)
                 verdict = type(summary.verdict).__name__
                 rows.append(
-                    f"{point.n_hidden},{point.bits},2^-{point.fraction},{point.net.n_parameters},{verdict},{proved}"
+                    f"{point.n_hidden},{point.bits},2^-{point.fraction},{point.net.n_parameters},{verdict},{proved},"
+                    f"{net.sha256}"
                 )
         (directory / "frontier.csv").write_text("\n".join(rows) + "\n")
     return "\n".join(rows)

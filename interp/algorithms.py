@@ -39,7 +39,7 @@ from interp.labels import Criterion
 from interp.simple_neurons import SimpleNeurons, measure_simple_neurons
 from interp.view import view
 from pipeline.nets import Net
-from pipeline.tasks import ModularTask
+from pipeline.tasks import ModularTask, Task
 
 Algorithm = Literal["clock", "pizza", "crt-like", "lookup", "unknown"]
 ALGORITHMS: tuple[Algorithm, ...] = ("clock", "pizza", "crt-like", "lookup", "unknown")
@@ -121,7 +121,7 @@ class AlgorithmLabel:
 
 
 def name_algorithm(
-    net: Net, task: ModularTask, train: Int[Tensor, " train"] | None = None, labels: Int[Tensor, " pair"] | None = None
+    net: Net, task: Task, train: Int[Tensor, " train"] | None = None, labels: Int[Tensor, " pair"] | None = None
 ) -> AlgorithmLabel:
     """The label of one net.
 
@@ -133,11 +133,12 @@ def name_algorithm(
 
 
 def measure_algorithm(
-    net: Net, task: ModularTask, train: Int[Tensor, " train"] | None = None, labels: Int[Tensor, " pair"] | None = None
+    net: Net, task: Task, train: Int[Tensor, " train"] | None = None, labels: Int[Tensor, " pair"] | None = None
 ) -> AlgorithmMeasures | None:
     """All measures of one net; None where no basis is known for the operation."""
     if basis_of(task) is None:
         return None
+    assert isinstance(task, ModularTask), "no other task has a basis"
     answers = torch.from_numpy(task.answers())
     train, labels = torch.arange(len(answers)) if train is None else train, answers if labels is None else labels
     with torch.no_grad():

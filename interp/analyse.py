@@ -14,6 +14,7 @@ from typing import Any
 import networkx as nx
 
 from interp.algorithms import AlgorithmLabel
+from interp.bases import basis_of, not_applicable
 from interp.bootstrap import Uncertainty, uncertainty
 from interp.circuits.circuit import circuit_to_json
 from interp.fourier import key_frequencies, n_frequencies
@@ -27,6 +28,7 @@ from pipeline.kernels import settle
 from pipeline.params import InterpParams, ThresholdParams
 from pipeline.progress import Progress
 from pipeline.runs import Run
+from pipeline.tasks import Task
 
 PHASES_SCHEMA = "catapult-phases-1"
 SPECTRA_SCHEMA = "catapult-spectra-1"
@@ -78,17 +80,18 @@ def analyse_run(run_dir: Path, out_dir: Path, params: InterpParams | None = None
 
     with Progress("interp", len(run.snapshots), unit="snapshot") as progress:
         moments, circuit = examine(run, keys, params, progress)
-        phases = find_phases([moment.measures for moment in moments], run.task.p, params.thresholds)
-        doubt = uncertainty([moment.replicates for moment in moments], run.task.p, params.thresholds)
+        phases = find_phases([moment.measures for moment in moments], run.task.n_answers, params.thresholds)
+        doubt = uncertainty([moment.replicates for moment in moments], run.task.n_answers, params.thresholds)
         analysis = Analysis(tuple(moments), phases, doubt, spectra_of(first), last_spectra, keys, circuit)
         since = f" from cycle {analysis.transition_cycle}" if analysis.transition_cycle is not None else ""
         progress.say(f"{run.key}: {len(moments)} snapshots, ends in {phases.final}{since}")
 
     with fresh_directory(out_dir) as directory:
         (directory / "measures.csv").write_text(measures_csv(analysis), newline="")
-        (directory / "phases.json").write_text(to_json(phases_record(analysis, run.task.p, params.thresholds)))
-        (directory / "spectra.json").write_text(to_json(spectra_record(analysis, run.task.p)))
+        (directory / "phases.json").write_text(to_json(phases_record(analysis, run.task, params.thresholds)))
+        (directory / "spectra.json").write_text(to_json(spectra_record(analysis, run.task)))
         if circuit is not None:
+            circuit.graph["snapshot"] = moments[-1].sha256
             (directory / "circuit.json").write_text(circuit_to_json(circuit))
     return analysis
 
@@ -130,10 +133,11 @@ def cell(value: float | int) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
 
 
-def phases_record(analysis: Analysis, p: int, limits: ThresholdParams) -> dict[str, Any]:
+def phases_record(analysis: Analysis, task: Task, limits: ThresholdParams) -> dict[str, Any]:
     """phases.json. `label` is what a snapshot would be called on its own; `phase` is that of its segment.
 
-    `change` and `transition` are shares of the bootstrap's replicates (see `interp.bootstrap`).
+    `change` and `transition` are shares of the bootstrap's replicates (see `interp.bootstrap`); `not_applicable` says
+    what of the table is empty, and why, where the task has no basis.
     """
     phases, cycles, doubt = analysis.phases, analysis.cycles, analysis.uncertainty
     at = phases.transition
@@ -146,7 +150,7 @@ def phases_record(analysis: Analysis, p: int, limits: ThresholdParams) -> dict[s
                 "step": moment.step,
                 "snapshot": moment.sha256,
                 "phase": phase,
-                "label": label(moment.measures, p, limits),
+                "label": label(moment.measures, task.n_answers, limits),
                 "algorithm": algorithm_record(moment.algorithm),
                 "change": change,
                 "transition": transition,
@@ -161,10 +165,17 @@ def phases_record(analysis: Analysis, p: int, limits: ThresholdParams) -> dict[s
         "replicates": doubt.replicates,
         "final_phase": phases.final,
         "evidence": {
-            "last_snapshot": evidence(analysis.measures[-1], p, limits),
-            "transition": None if at is None else evidence(analysis.measures[at], p, limits),
+            "last_snapshot": evidence(analysis.measures[-1], task.n_answers, limits),
+            "transition": None if at is None else evidence(analysis.measures[at], task.n_answers, limits),
         },
+        **unmeasured(task),
     }
+
+
+def unmeasured(task: Task) -> dict[str, Any]:
+    """The key `not_applicable` of a task that has any."""
+    found = not_applicable(task)
+    return {"not_applicable": found} if found else {}
 
 
 def algorithm_record(found: AlgorithmLabel) -> dict[str, Any]:
@@ -186,14 +197,21 @@ def algorithm_record(found: AlgorithmLabel) -> dict[str, Any]:
     }
 
 
-def spectra_record(analysis: Analysis, p: int) -> dict[str, Any]:
-    """spectra.json: power shares per frequency of the first and the last snapshot."""
+def spectra_record(analysis: Analysis, task: Task) -> dict[str, Any]:
+    """spectra.json: power shares per frequency of the first and the last snapshot.
+
+    `basis` names the symbols' places on a circle of `n` points, where these are not the residues mod p themselves.
+    """
     first, last = analysis.first_spectra, analysis.last_spectra
+    basis = basis_of(task)
+    renamed = basis if basis is not None and basis.n != task.n_answers else None
     return {
         "schema": SPECTRA_SCHEMA,
-        "frequencies": list(range(1, n_frequencies(p) + 1)),
+        "frequencies": [] if basis is None else list(range(1, n_frequencies(basis.n) + 1)),
         "embed": {"first": first.embed.tolist(), "last": last.embed.tolist()},
         "unembed": {"first": first.unembed.tolist(), "last": last.unembed.tolist()},
         "logits": {"first": first.logits.tolist(), "last": last.logits.tolist()},
         "key_frequencies": list(analysis.key_frequencies),
+        **({} if renamed is None else {"basis": {"name": renamed.name, "n": renamed.n}}),
+        **unmeasured(task),
     }

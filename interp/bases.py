@@ -1,4 +1,4 @@
-"""The basis in which an operation mod p is addition in a cyclic group Z_n.
+"""The basis in which an operation is addition in a cyclic group Z_n.
 
 Measures of circular algorithms speak of angles 2 pi k x / n. For a + b the angle of a symbol is its own residue. Other
 operations need other names for the symbols (Power et al. 2022 list them; Nanda et al. 2023 treat a + b only):
@@ -8,7 +8,8 @@ operations need other names for the symbols (Power et al. 2022 list them; Nanda 
     a / b    left x is a = g^x, right y is b = g^(-y)                 n = p - 1
 
 a^2 + ab + b^2 has none: b and -a - b give the same answer, so a row does not take every answer once, as rows of a
-group's table do.
+group's table do. Composition in S_n, n > 2, has none: a o b and b o a differ, and the two
+orders of a sum do not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from pipeline.tasks import ModularTask
+from pipeline.tasks import ModularTask, Task
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,20 @@ def powers(p: int) -> Int[np.ndarray, " p-1"]:
     return np.array([pow(g, i, p) for i in range(p - 1)], dtype=np.int64)
 
 
-def basis_of(task: ModularTask) -> Basis | None:
-    """The basis of the task's operation; None for `quadratic_form`, which has none."""
+def not_applicable(task: Task) -> dict[str, str]:
+    """What cannot be measured of a task, and why; empty where everything can."""
+    return {} if basis_of(task) else {"fourier measures": f"no basis in which {meant(task)} is a sum"}
+
+
+def meant(task: Task) -> str:
+    """The task in the words of a sentence: (a * b) mod 113, composition in S5."""
+    return str(task).replace("a o b", task.operation)
+
+
+def basis_of(task: Task) -> Basis | None:
+    """The basis of the task's operation; None where there is no such group."""
+    if not isinstance(task, ModularTask):
+        return None
     x = np.arange(task.p, dtype=np.int64)
     match task.operation:
         case "addition":

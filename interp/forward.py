@@ -12,18 +12,18 @@ from torch import Tensor
 from interp.bases import basis_of
 from interp.last_layer import last_layer
 from pipeline.runs import AnyNet
-from pipeline.tasks import SIGNED, ModularTask
+from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)
 class Evaluation(Generic[AnyNet]):
-    """A net on all pairs of its task, in the task's order (a * p + b), or on those of a basis (x * n + y).
+    """A net on all pairs of its task, in the task's order, or on those of a basis (x * n + y).
 
     `rows` numbers the pairs in the task's order. Where it is of a basis, symbols and answers go by their names in it.
     """
 
     net: AnyNet
-    task: ModularTask
+    task: Task
     rows: Int[Tensor, " pair"]
     answers: Int[Tensor, " pair"]
     logits: Float[Tensor, "pair p"]
@@ -39,10 +39,10 @@ class Evaluation(Generic[AnyNet]):
         return self.logits.shape[1]
 
 
-def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
+def evaluate(net: AnyNet, task: Task) -> Evaluation[AnyNet]:
     """Run the net once over the domain through its TransformerLens hook points."""
-    if net.readout.out_features != task.p:
-        raise ValueError(f"the net is for p = {net.readout.out_features}, the task for p = {task.p}")
+    if net.readout.out_features != task.n_answers:
+        raise ValueError(f"the net is for p = {net.readout.out_features}, the task for p = {task.n_answers}")
     layer = last_layer(net)
     kept, answers = layer.hooks(), torch.from_numpy(task.answers())
     with torch.no_grad():
@@ -56,7 +56,7 @@ def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
         neurons=layer.activations(cache),
         residual=cache[layer.residual],
         neuron_readout=layer.readout,
-        embedding=layer.embedding[: task.p],
+        embedding=layer.embedding[: task.n_left],
         unembedding=net.unembed.weight.detach(),
     )
 
@@ -64,12 +64,13 @@ def evaluate(net: AnyNet, task: ModularTask) -> Evaluation[AnyNet]:
 def in_basis(whole: Evaluation[AnyNet]) -> Evaluation[AnyNet] | None:
     """An evaluation over all pairs, in the basis of its operation (see `bases`); None where none is known.
 
-    Sums and differences stay as they are: residues are their basis, and the answer a - b is a wave in a and in b too.
+    Sums and differences, of which every symbol is in the basis, stay as they are: the answer a - b is a wave in a and
+    in b too.
     """
     basis = basis_of(whole.task)
-    if basis is None or whole.task.operation in SIGNED:
+    if basis is None or basis.n == whole.n:
         return None if basis is None else whole
-    number = torch.full((whole.task.p, whole.task.p), -1)
+    number = torch.full((whole.task.n_left, whole.task.n_right), -1)
     number[tuple(torch.from_numpy(whole.task.pairs()).T)] = whole.rows
     rows = number[tuple(torch.from_numpy(basis.pairs).T)]
     name, left = torch.from_numpy(basis.answer), torch.from_numpy(basis.left)

@@ -16,7 +16,7 @@ from interp.mechanism import UNKNOWN, measure_mechanism, share_right
 from interp.neurons import live_neurons
 from interp.view import view
 from pipeline.nets import Net
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 KEY_POWER = 0.95
 
@@ -106,17 +106,17 @@ def excluded_loss(evaluation: Evaluation[Any], frequencies: tuple[int, ...], tra
     return mean_loss(left[train], evaluation.answers[train])
 
 
-def novel_pairs(train: Int[Tensor, " train"], task: ModularTask) -> Int[Tensor, " novel"]:
+def novel_pairs(train: Int[Tensor, " train"], task: Task) -> Int[Tensor, " novel"]:
     """Numbers of the pairs that are neither trained on nor the mirror image of one that is."""
     a, b = torch.from_numpy(task.pairs()).T
-    seen = torch.zeros(task.p, task.p, dtype=torch.bool)
+    seen = torch.zeros(task.n_left, task.n_right, dtype=torch.bool)
     seen[a[train], b[train]] = True
     return (~(seen[a, b] | seen[b, a])).nonzero()[:, 0]
 
 
 def measure(
     net: Net,
-    task: ModularTask,
+    task: Task,
     train: Int[Tensor, " train"],
     frequencies: tuple[int, ...] | None = None,
     labels: Int[Tensor, " pair"] | None = None,
@@ -125,7 +125,7 @@ def measure(
     """Every measure of one net, from one forward pass.
 
     `train` numbers the training pairs; the rest are test pairs (none where all were trained on). `frequencies` are
-    the key frequencies to restrict to, the net's own (at `key_power`) where None. `labels` [p^2] are what the net was
+    the key frequencies to restrict to, the net's own (at `key_power`) where None. `labels` [pair] are what the net was
     trained on where that is not the task's answer (null controls): the train and test columns are against them, the
     rest is against the task.
     """

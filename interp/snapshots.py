@@ -35,7 +35,7 @@ from pipeline.nets import Net
 from pipeline.params import InterpParams
 from pipeline.progress import Progress
 from pipeline.runs import Run, Snapshot, load_snapshot
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 ATTRIBUTED = 256
 """Pairs on which the circuits that are compared between snapshots are scored."""
@@ -89,7 +89,7 @@ def evaluate_snapshot(run: Run, path: Path) -> tuple[Snapshot[Net], Evaluation[A
     snapshot = load_snapshot(path, Net)
     if snapshot.task != run.task:
         raise UserError(f"{path}: computes {snapshot.task}, its run {run.task}; train the run again")
-    return snapshot, evaluate(snapshot.net, snapshot.modular)
+    return snapshot, evaluate(snapshot.net, snapshot.pair_task)
 
 
 def _examine(
@@ -101,7 +101,7 @@ def _examine(
     counts: Float[Tensor, "replicate pair"],
     params: InterpParams,
 ) -> Moment:
-    net, task = snapshot.net, snapshot.modular
+    net, task = snapshot.net, snapshot.pair_task
     measures = measure_evaluation(evaluation, train, frequencies, key_power=params.key_power)
     pairs, answers = torch.from_numpy(task.pairs())[train], evaluation.answers[train]
     graph, edges = _edges(net, task)
@@ -118,7 +118,7 @@ def _examine(
     )
 
 
-def _edges(net: Net, task: ModularTask) -> tuple[Graph | None, NDArray[np.float64] | None]:
+def _edges(net: Net, task: Task) -> tuple[Graph | None, NDArray[np.float64] | None]:
     """Scores of every edge of the finest graph; None where attribution does not know the kind."""
     neurons = neurons_are_nodes(net)
     if neurons is None:

@@ -12,7 +12,7 @@ from interp.bases import Basis, basis_of
 from interp.first_layer import embeddings, first_layer
 from pipeline.errors import UserError
 from pipeline.nets import Net
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,17 @@ class View:
         return int((self.logits.argmax(2) == self.answers).sum()) / self.n**2
 
 
-def view(net: Net, task: ModularTask) -> View:
+def view(net: Net, task: Task) -> View:
     """One forward pass. UserError for an operation without a basis, and for a net of another modulus."""
     basis = basis_of(task)
     if basis is None:
         raise UserError(
             f"operation = {task.operation!r}: no basis is known in which it is a sum; its label is `unknown`"
         )
-    if net.readout.out_features != task.p:
-        raise UserError(f"net answers = {net.readout.out_features}: the task has {task.p}; give the net's own modulus")
+    if net.readout.out_features != task.n_answers:
+        raise UserError(
+            f"net answers = {net.readout.out_features}: the task has {task.n_answers}; give the net's own modulus"
+        )
     layer = first_layer(net)
     pairs = torch.from_numpy(basis.pairs)
     with torch.no_grad():

@@ -25,7 +25,7 @@ from pipeline.fields import (
     at_most,
 )
 from pipeline.recipe_params import RecipeParams
-from pipeline.tasks import OPERATIONS, ModularTask, Operation, PermutationTask, Split, is_prime, pair_split
+from pipeline.tasks import OPERATIONS, ModularTask, Operation, PermutationTask, Split, Task, is_prime, pair_split
 from pipeline.tasks.streaming import (
     LONGEST_EXAMPLE,
     MOST_EXAMPLES,
@@ -38,6 +38,13 @@ from pipeline.tasks.streaming import (
 
 MOST_UNITS = 4096
 UNITS = f"give a number from 1 to {MOST_UNITS}"
+
+
+def at_least_one_pair(fraction: float, task: Task) -> None:
+    """ValueError, for a validator, where a share of all pairs is none."""
+    pairs = len(task.pairs())
+    if int(fraction * pairs) < 1:
+        raise ValueError(f"train_fraction = {fraction} of {pairs} pairs is not one pair; raise it")
 
 
 class ModularParams(Params):
@@ -57,12 +64,15 @@ class ModularParams(Params):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> ModularParams:
-        if int(self.train_fraction * self.p**2) < 1:
-            raise ValueError(f"train_fraction = {self.train_fraction} of {self.p**2} pairs is not one pair; raise it")
+        at_least_one_pair(self.train_fraction, self.task())
         return self
 
     def task(self) -> ModularTask:
         return ModularTask(self.p, self.operation)
+
+    def n_shown(self) -> int:
+        """How many pairs training is shown."""
+        return int(self.train_fraction * len(self.task().pairs()))
 
     def split(self, seed: int) -> Split:
         return pair_split(self.task(), self.train_fraction, seed)
@@ -75,8 +85,17 @@ class PermutationParams(Params):
     n: int = Field(default=5, ge=3, le=5, description="give a number from 3 to 5")
     train_fraction: Share = 0.3
 
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> PermutationParams:
+        at_least_one_pair(self.train_fraction, self.task())
+        return self
+
     def task(self) -> PermutationTask:
         return PermutationTask(self.n)
+
+    def n_shown(self) -> int:
+        """How many pairs training is shown."""
+        return int(self.train_fraction * len(self.task().pairs()))
 
     def split(self, seed: int) -> Split:
         return pair_split(self.task(), self.train_fraction, seed)
@@ -102,6 +121,13 @@ class StreamParams(Params):
         if name not in known_streams():
             raise ValueError(f"no such task; known: {', '.join(['modular', 'permutation', *known_streams()])}")
         return name
+
+    @field_validator("lengths")
+    @classmethod
+    def _once_each(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if list(lengths) != sorted(set(lengths)):
+            raise ValueError("give each length once, shortest first")
+        return lengths
 
     @model_validator(mode="after")
     def _options_fit(self) -> StreamParams:
@@ -251,6 +277,19 @@ class Experiment(Params):
         last = self.phases[-1].last_cycle * self.train.cycle_steps
         if last != self.train.steps:
             raise ValueError(f"phases end after {last} steps, and train.steps = {self.train.steps}")
+        return self
+
+    @model_validator(mode="after")
+    def _recipe_and_task_fit(self) -> Experiment:
+        stream = isinstance(self.task, StreamParams)
+        for phase in self.phases if not stream else ():
+            for name in ("teach", "state_noise"):
+                if getattr(phase.parts, name) is not None:
+                    raise ValueError(f"recipe {phase.recipe}: {name} is for streams, and {self.task.name} has none")
+        shown = self.task.examples if isinstance(self.task, StreamParams) else self.task.n_shown()
+        if self.train.batch_size is not None and self.train.batch_size > shown:
+            said = f"train.batch_size = {self.train.batch_size}: there are {shown} training examples"
+            raise ValueError(f"{said}; lower it or use null")
         return self
 
     @model_validator(mode="after")

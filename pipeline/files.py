@@ -18,6 +18,8 @@ from pipeline.errors import UserError
 
 RUN_FILES = ("params.json", "history.csv", "accuracy.csv", "lessons.csv", "taught.json", "snapshots")
 """What a run directory holds; the two of lessons only where a recipe teaches."""
+MOST_HEADER = 1 << 20
+"""Bytes of a snapshot's header that are read for its digest."""
 PROBE = 1 << 16
 """Bytes that must find room where something is to be written."""
 
@@ -26,7 +28,7 @@ def snapshot_paths(run: Path) -> tuple[Path, ...]:
     """The snapshots of a run directory in cycle order.
 
     Raises UserError where there are none, and where one is missing: where params.json says which cycles have one they
-    are those, and else they are consecutive.
+    are those, and else they are consecutive. Raises it as well for a snapshot of another experiment than params.json.
     """
     paths = {}
     for path in (run / "snapshots").glob("cycle-*.safetensors"):
@@ -36,21 +38,44 @@ def snapshot_paths(run: Path) -> tuple[Path, ...]:
         paths[int(digits)] = path
     if not paths:
         raise UserError(f"{run}: holds no snapshots; train the run with `python -m train`")
-    for cycle in _expected(run / "params.json") or range(min(paths), max(paths) + 1):
+    values = _values(run / "params.json")
+    for cycle in _expected(values) or range(min(paths), max(paths) + 1):
         if cycle not in paths:
             raise UserError(f"{run}: the snapshot of cycle {cycle} is missing; train the run again")
+    for path in paths.values():
+        if "digest" in values and (found := experiment_of(path)) not in ("", values["digest"]):
+            said = f"of experiment {found[:12]}, and its run of {str(values['digest'])[:12]}"
+            raise UserError(f"{path}: {said}; train the run again")
     return tuple(paths[cycle] for cycle in sorted(paths))
 
 
-def _expected(params: Path) -> tuple[int, ...]:
-    """The cycles of a finished training that have a snapshot; none where the file does not say it."""
+def experiment_of(snapshot: Path) -> str:
+    """The digest in a snapshot's header; empty where there is none, or no header, which whoever loads it says."""
+    try:
+        with open(snapshot, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(length, MOST_HEADER)))
+        return str(header["__metadata__"].get("experiment", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _values(params: Path) -> dict[str, Any]:
     try:
         values = json.loads(params.read_bytes())
+    except (OSError, ValueError):
+        return {}  # imported, or damaged, which whoever reads params.json says
+    return values if isinstance(values, dict) else {}
+
+
+def _expected(values: dict[str, Any]) -> tuple[int, ...]:
+    """The cycles of a finished training that have a snapshot; none where params.json does not say it."""
+    try:
         budget, start = values["train"], values["start"] or {"cycle": 0}
         cycles, rule = budget["steps"] // budget["cycle_steps"], budget["snapshots"]
         return snapshot_cycles(cycles, start["cycle"], rule["dense"], rule["every"])
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, ZeroDivisionError):
-        return ()  # imported, or damaged, which whoever reads params.json says
+    except (ValueError, AttributeError, KeyError, TypeError, ZeroDivisionError):
+        return ()
 
 
 def check_writable(path: Path) -> None:

@@ -25,7 +25,7 @@ from pipeline.fields import (
     Share,
     at_most,
 )
-from pipeline.recipe_files import RECIPES, load_phases
+from pipeline.recipe_files import load_phases
 from pipeline.validation import checked, load_checked
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -183,7 +183,7 @@ class PipelineParams(RoomParams):
                 at_most(MOST_NUMBERS, draws, f"tasks.{name}.p and interp.replicates make too many draws")
         return self
 
-    def experiment(self, name: str, recipes: Path = RECIPES) -> Experiment:
+    def experiment(self, name: str, recipes: Path | None = None) -> Experiment:
         """An experiment with everything that it names; raises UserError where it is not in the file."""
         if name not in self.experiments:
             raise UserError(f"experiment = {name!r}: not in params.yaml; known: {', '.join(self.experiments)}")
@@ -194,22 +194,30 @@ class PipelineParams(RoomParams):
             "task": self.tasks[entry.task].model_dump(mode="json"),
             "net": self.nets[entry.net].model_dump(mode="json"),
             "recipe": entry.recipe,
-            "phases": [phase.model_dump(mode="json") for phase in phases(entry.recipe, train, recipes)],
+            "phases": [phase.model_dump(mode="json") for phase in self._phases(name, recipes)],
             "train": train.model_dump(mode="json"),
         }
         return checked(values, Experiment, f"experiments.{name}")
+
+    def _phases(self, name: str, recipes: Path | None) -> list[Phase]:
+        entry = self.experiments[name]
+        try:
+            return phases(entry.recipe, self.train[entry.train], recipes)
+        except UserError as error:
+            raise UserError(f"experiments.{name}: {error}") from None
 
 
 COMMANDS = ("range", "continue")
 """Of `python -m train`, beside the names of experiments."""
 
 
-def phases(recipe: str, train: TrainParams, recipes: Path = RECIPES) -> list[Phase]:
+def phases(recipe: str, train: TrainParams, recipes: Path | None = None) -> list[Phase]:
     """The phases of a recipe in whole cycles, at least one each. Raises UserError where there are too few cycles."""
     cycles, found = train.steps // train.cycle_steps, list[Phase]()
     given = load_phases(recipe, recipes)
     if cycles < len(given):
-        raise UserError(f"train.steps makes {cycles} cycles, and {recipe} has {len(given)} phases: give more steps")
+        made = f"train.steps = {train.steps} makes {cycles} cycles"
+        raise UserError(f"{made}, and {recipe} has {len(given)} phases: give more steps")
     for i, (name, until, parts) in enumerate(given):
         first = found[-1].last_cycle if found else 0
         last = min(max(first + 1, round(until * cycles)), cycles - (len(given) - 1 - i))

@@ -19,7 +19,13 @@ from pipeline.fields import Params
 from pipeline.recipe_params import RecipeParams
 from pipeline.validation import checked, load_checked
 
-RECIPES = Path(__file__).parents[1] / "train" / "recipes"
+OURS = Path(__file__).parents[1] / "train" / "recipes"
+HERE = Path("train") / "recipes"
+
+
+def recipes_folder() -> Path:
+    """That of the working directory, a checkout, where it has one; else the one that was installed."""
+    return HERE if HERE.is_dir() else OURS
 
 
 class Tuned(Params):
@@ -56,20 +62,20 @@ class RecipeFile(Params):
         return self
 
 
-def known_recipes(folder: Path = RECIPES) -> list[str]:
+def known_recipes(folder: Path | None = None) -> list[str]:
     """Names of the recipes in a folder."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return sorted(path.stem for path in (folder or recipes_folder()).glob("*.yaml"))
 
 
-def recipe_file(name: str, folder: Path = RECIPES) -> RecipeFile:
+def recipe_file(name: str, folder: Path | None = None) -> RecipeFile:
     """The file of a recipe; raises UserError for one that is not there."""
-    path = folder / f"{name}.yaml"
+    path = (folder or recipes_folder()) / f"{name}.yaml"
     if not path.is_file():
         raise UserError(f"recipe = {name!r}: not in train/recipes; known: {', '.join(known_recipes(folder))}")
     return load_checked(path, RecipeFile)
 
 
-def load_recipe(name: str, folder: Path = RECIPES) -> RecipeParams:
+def load_recipe(name: str, folder: Path | None = None) -> RecipeParams:
     """A recipe of one phase, its numbers in its structure."""
     file, source = recipe_file(name, folder), f"train/recipes/{name}.yaml"
     if file.phases:
@@ -87,13 +93,15 @@ def _with_part(message: str, file: RecipeFile, source: str) -> str:
     for part in ("numbers", "structure"):
         values: Any = getattr(file, part)
         for step in key.split("."):
-            values = values.get(step) if isinstance(values, dict) else values[int(step)] if values else None
+            values = values.get(step) if isinstance(values, dict) else None
+            if isinstance(values, list):
+                break
         if values is not None:
             return f"{source}: {part}.{told}"
     return message
 
 
-def load_phases(name: str, folder: Path = RECIPES) -> list[tuple[str, float, RecipeParams]]:
+def load_phases(name: str, folder: Path | None = None) -> list[tuple[str, float, RecipeParams]]:
     """The phases of a recipe, one for most: name of the recipe, share of all steps at which it ends, its parts."""
     file = recipe_file(name, folder)
     entries = file.phases or (PhaseEntry(recipe=name, until=1.0),)

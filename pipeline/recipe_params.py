@@ -174,8 +174,8 @@ class TeachParams(Params):
     """Lessons from counterexamples, for recurrent nets; train/teaching.py.
 
     At the end of a cycle up to `counterexamples` streams that the net gets wrong become examples. A net that gives less
-    than `learnt` of the digits it is shown right is taught nothing, and after three such cycles its weights are drawn
-    anew; with 0 never.
+    than `learnt` of the digits it is shown right is taught nothing, and after three such cycles in a row its weights
+    are drawn anew; with 0 never.
     """
 
     counterexamples: int = Field(default=8, ge=0, le=64, description="give how many a cycle may feed back, 0 to 64")

@@ -23,7 +23,8 @@ from pipeline.files import snapshot_paths, sorted_header, write_atomically
 from pipeline.nets import Net, NetConfig, Transformer, build_net, config_from, describe
 from pipeline.run_params import run_params, run_task
 from pipeline.tasks import ModularTask
-from pipeline.tasks.registry import AnyTask, describe_task, task_from
+from pipeline.tasks.registry import AnyTask, PairTask, describe_task, task_from
+from pipeline.tasks.streaming import StreamTask
 
 SNAPSHOT_FORMAT = "catapult-snapshot-1"
 AnyNet = TypeVar("AnyNet", bound=Net, default=Transformer)
@@ -51,6 +52,11 @@ class Snapshot(Generic[AnyNet]):
         return replace(self, net=net)
 
     @property
+    def pair_task(self) -> PairTask:
+        """Its task, where that is of pairs; UserError where it is of streams."""
+        return needs_pairs(self.task, "this snapshot")
+
+    @property
     def modular(self) -> ModularTask:
         """Its task, where that is arithmetic mod p; UserError where it is another."""
         return needs_modular(self.task, "this snapshot")
@@ -59,7 +65,14 @@ class Snapshot(Generic[AnyNet]):
         """The (train, test) pair numbers this net was trained and held out on."""
         if self.train_fraction is None:
             raise UserError("this snapshot is of a task without a finite domain, which has no split")
-        return self.modular.split(self.train_fraction, self.seed)
+        return self.pair_task.split(self.train_fraction, self.seed)
+
+
+def needs_pairs(task: AnyTask, what: str) -> PairTask:
+    """The task itself; UserError where it is not on pairs."""
+    if isinstance(task, StreamTask):
+        raise UserError(f"{what} is of {describe_task(task)['name']}; give one of a task on pairs")
+    return task
 
 
 def needs_modular(task: AnyTask, what: str) -> ModularTask:
@@ -75,7 +88,7 @@ class Run:
 
     key: str
     directory: Path
-    task: ModularTask
+    task: PairTask
     train_fraction: float
     recipe: str
     seed: int
@@ -83,13 +96,13 @@ class Run:
 
     @classmethod
     def open(cls, directory: Path) -> Run:
-        """Read `directory`; raises UserError where it is not a run on pairs, mod p."""
+        """Read `directory`; raises UserError where it is not a run on pairs."""
         params = run_params(directory)
         try:
             return cls(
                 key=params["name"],
                 directory=directory,
-                task=needs_modular(run_task(directory), f"{directory}: the run"),
+                task=needs_pairs(run_task(directory), f"{directory}: the run"),
                 train_fraction=params["task"]["train_fraction"],
                 recipe=params["recipe"],
                 seed=params["train"]["seed"],

@@ -57,7 +57,8 @@ def _without_tags(location: tuple[Any, ...], values: Any, missing: bool) -> list
     """The keys as they stand in `values`: of a key that may be of several kinds pydantic names the kind after it."""
     path: list[str] = []
     for i, part in enumerate(location):
-        if (isinstance(values, dict) and part in values) or (isinstance(values, list) and isinstance(part, int)):
+        there = part in values if isinstance(values, dict) else isinstance(part, int) and part < len(values)
+        if there:
             values = values[part]
         elif not (missing and i == len(location) - 1):
             continue

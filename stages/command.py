@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UserError, reported
-from pipeline.experiment import Experiment, StreamParams
-from pipeline.validation import checked
+from pipeline.experiment import Experiment
+from pipeline.params import load_params
+from pipeline.run_params import run_params
 
 RESOLVED = Path("resolved")
 """Where stages.params leaves every experiment with everything that it names."""
@@ -44,19 +44,24 @@ def no_argument(name: str) -> None:
 
 def chosen(name: str) -> Experiment:
     """The experiment that a stage script is asked for, as stages.params resolved it."""
-    wanted = one_argument(name, "EXPERIMENT")
+    wanted = one_argument(name, "NAME")
+    now = load_params().experiment(wanted)
     path = RESOLVED / f"{wanted}.json"
-    try:
-        values = json.loads(path.read_text())
-    except FileNotFoundError:
-        known = ", ".join(sorted(each.stem for each in RESOLVED.glob("*.json"))) or "none; run python -m stages.params"
-        raise UserError(f"experiment = {wanted!r}: not among those of params.yaml; known: {known}") from None
-    return checked({key: value for key, value in values.items() if key != "digest"}, Experiment, str(path))
+    if not path.is_file() or path.read_text() != now.to_json():
+        raise UserError(f"{path}: not what params.yaml and train/recipes say now; run `python -m stages.params` first")
+    return now
 
 
-def reads_streams(experiment: Experiment) -> bool:
-    """Whether its net reads streams of any length, and not single pairs."""
-    return isinstance(experiment.task, StreamParams)
+def run_of(experiment: Experiment) -> Path:
+    """The run of an experiment; UserError where what lies there was trained by another one."""
+    run = Path("runs") / experiment.name
+    found = run_params(run).get("digest")
+    if found != experiment.digest:
+        raise UserError(
+            f"{run}: of experiment {str(found)[:12]}, and params.yaml says {experiment.digest[:12]}; "
+            f"run `python -m stages.train {experiment.name}` again"
+        )
+    return run
 
 
 def logger(stage: str, experiment: Experiment) -> Callable[[str], None]:

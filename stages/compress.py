@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from pipeline.params import load_params
-from stages.command import chosen, logger, run_stage
+from stages.command import chosen, logger, run_of, run_stage
 
 
 def body() -> None:
     experiment, params = chosen("compress"), load_params()
     from compress.room import compress
 
-    name = experiment.name
-    run, analysis, out = (Path(folder) / name for folder in ("runs", "analysis", "compressed"))
-    print(compress(run, analysis, out, params.compress, params.verify, logger("compress", experiment)))
+    analysis, out = (Path(folder) / experiment.name for folder in ("analysis", "compressed"))
+    print(compress(run_of(experiment), analysis, out, params.compress, params.verify, logger("compress", experiment)))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from pipeline.params import load_params
-from stages.command import chosen, run_stage
+from stages.command import chosen, run_of, run_stage
 
 
 def body() -> None:
     experiment, params = chosen("interp"), load_params().interp
     from interp.room import analyse
 
-    print(analyse(Path("runs") / experiment.name, Path("analysis") / experiment.name, params))
+    print(analyse(run_of(experiment), Path("analysis") / experiment.name, params))
 
 
 if __name__ == "__main__":

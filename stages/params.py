@@ -9,10 +9,9 @@ defaults is one file, so that an edit reruns only the stages of the experiments 
 from pathlib import Path
 
 from pipeline.errors import UserError
-from pipeline.experiment import Experiment, ModularParams, StreamParams
+from pipeline.experiment import Experiment, ModularParams
 from pipeline.files import fresh_directory
 from pipeline.params import load_params
-from pipeline.tasks import SIGNED
 from stages.command import RESOLVED, no_argument, run_stage
 from stages.torn import remove_torn_files
 
@@ -30,15 +29,13 @@ def body() -> None:
 
 
 def refuse_what_ends_nowhere(experiment: Experiment) -> None:
-    """UserError for a task that compression and proofs do not know."""
+    """UserError for a task that proofs do not know."""
     task = experiment.task
-    if isinstance(task, StreamParams) or (isinstance(task, ModularParams) and task.operation in SIGNED):
-        return
-    said = task.operation if isinstance(task, ModularParams) else task.name
-    raise UserError(
-        f"params.yaml: experiments.{experiment.name} is of {said}: the pipeline ends in proofs, which are of "
-        f"{' and '.join(SIGNED)} mod p and of streams; train it alone, by `python -m train {experiment.name}`"
-    )
+    if isinstance(task, ModularParams) and task.operation == "quadratic_form":
+        raise UserError(
+            f"params.yaml: experiments.{experiment.name} is of {task.operation}: the pipeline ends in proofs, which "
+            f"know every other task; train it alone, by `python -m train {experiment.name}`"
+        )
 
 
 if __name__ == "__main__":

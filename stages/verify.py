@@ -9,15 +9,15 @@ from pathlib import Path
 
 from pipeline.files import snapshot_paths
 from pipeline.params import load_params
-from stages.command import chosen, logger, run_stage
+from stages.command import chosen, logger, run_of, run_stage
 from verify.claims import Counterexample, Refuted, Verdict
 from verify.room import prove_last
 
 
 def body() -> None:
     experiment, params = chosen("verify"), load_params().verify
-    name, say = experiment.name, logger("verify", experiment)
-    run, compressed, out = (Path(folder) / name for folder in ("runs", "compressed", "proofs"))
+    run, say = run_of(experiment), logger("verify", experiment)
+    compressed, out = (Path(folder) / experiment.name for folder in ("compressed", "proofs"))
     summary = prove_last(run, compressed, out, params.timeout, say)
     replay(summary.verdict, run, say)
     print("\n".join(summary.lines()))

@@ -43,7 +43,7 @@ class Training:
     def show(self, data: Data) -> None:
         """Other examples from the next step on."""
         self.data = data
-        self.batches = Batches(data, self.experiment.train.batch_size, self.experiment.train.seed)
+        self.batches.show(data)
 
     @property
     def recipe_name(self) -> str:

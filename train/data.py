@@ -59,6 +59,10 @@ class Batches:
         chosen, self.order = self.order[: self.size].to(train.targets.device), self.order[self.size :]
         return train.some(chosen)
 
+    def show(self, data: Data) -> None:
+        """Other examples from the next step on, in a new random order that goes on from the present generator."""
+        self.data, self.order = data, self.order[:0]
+
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self.generator.get_state(), "order": self.order.clone()}
 

@@ -13,7 +13,8 @@
     dropout           its probability
     state_noise       its standard deviation
 
-Test loss and accuracy are None in a row whose step was not evaluated, and empty in the file; so is the column of a
+Train accuracy counts targets, test accuracy whole examples: of a stream that is every place. Test loss and accuracy
+are None in a row whose step was not evaluated, and empty in the file; so is the column of a
 method in the rows of a phase that is without it.
 """
 

@@ -57,7 +57,7 @@ def train_run(
     only_replaces(out, RUN_FILES)
     refuse_another(out, experiment)
     prepare()
-    net = first_net(experiment) if start is None else load_snapshot(start, Net).net
+    net = first_net(experiment) if start is None else start_net(experiment, start)
     state = ResumableState(experiment, device, state_root)
     with state.locked():
         training = Training(experiment, net.to(device), Data.of(experiment.task.split(experiment.train.seed), device))
@@ -74,16 +74,24 @@ def train_run(
 
 
 def refuse_another(out: Path, experiment: Experiment) -> None:
-    """UserError where `out` holds a run of an experiment of another identity, which would be lost."""
+    """UserError where `out` holds a run of an experiment of another identity, or an imported one: it would be lost."""
     try:
-        digest = json.loads((out / "params.json").read_bytes())["digest"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+        values = json.loads((out / "params.json").read_bytes())
+    except (OSError, ValueError):
+        return  # no run, or one that was cut short
+    digest = str(values.get("digest", "none: it was imported")) if isinstance(values, dict) else ""
     if digest != experiment.digest:
         raise UserError(
             f"--out = {out}: holds experiment {digest[:12]}, this one is {experiment.digest[:12]}; "
             f"name another directory, or remove that one"
         )
+
+
+def start_net(experiment: Experiment, start: Path) -> Net:
+    """The net of the snapshot that the experiment goes on from; UserError where `start` is another one."""
+    if experiment.start is None or hashlib.sha256(start.read_bytes()).hexdigest() != experiment.start.sha256:
+        raise UserError(f"{start}: not the snapshot that {experiment.name} goes on from; give that one")
+    return load_snapshot(start, Net).net
 
 
 def first_net(experiment: Experiment, draw: int = 0) -> Net:
@@ -123,15 +131,17 @@ def continued(
     )
     name = f"{snapshot.recipe}_then_{recipe_name}"
     kind = ModularParams if task["name"] == "modular" else PermutationParams
-    return Experiment(
-        name=f"{task['name']}-{name}",
-        task=checked(task, kind, str(start) if fraction is None else "--fraction"),
-        net=None,
-        recipe=name,
-        phases=(Phase(recipe=recipe_name, last_cycle=train.steps // train.cycle_steps, parts=recipe),),
-        train=train.model_copy(update={"seed": snapshot.seed}),
-        start=where,
-    )
+    phase = Phase(recipe=recipe_name, last_cycle=train.steps // train.cycle_steps, parts=recipe)
+    values = {
+        "name": f"{task['name']}-{name}",
+        "task": checked(task, kind, str(start) if fraction is None else "--fraction").model_dump(mode="json"),
+        "net": None,
+        "recipe": name,
+        "phases": [phase.model_dump(mode="json")],
+        "train": train.model_copy(update={"seed": snapshot.seed}).model_dump(mode="json"),
+        "start": where.model_dump(mode="json"),
+    }
+    return checked(values, Experiment, str(start))
 
 
 def pick_device(name: str) -> torch.device:

@@ -2,7 +2,7 @@
 
 It lives outside the declared outputs, because DVC deletes those before a run, and it is named by a hash of all that
 decides the bytes: the resolved configuration, this code, torch's version, the device and the processor's
-instruction set.
+instruction set, and whose kernels are called.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline.errors import UserError
 from pipeline.experiment import Experiment
 from pipeline.files import write_atomically
+from pipeline.instruction_set import is_held
 
 STATE_ROOT = Path(".cache/train")
 KEPT = "the finished cycles are kept: the same command goes on from there"
@@ -40,7 +42,8 @@ class ResumableState:
     """Latest finished cycle of one configuration on one machine."""
 
     def __init__(self, experiment: Experiment, device: torch.device, root: Path) -> None:
-        machine = f"{torch.__version__} {device} {torch.backends.cpu.get_cpu_capability()}"
+        kernels = "numpy's kernels" if is_held() else "torch's kernels"
+        machine = f"{torch.__version__} {np.__version__} {device} {torch.backends.cpu.get_cpu_capability()} {kernels}"
         decides = f"{experiment.digest} {source_digest()} {machine}"
         self.directory = root / f"{experiment.name}-{hashlib.sha256(decides.encode()).hexdigest()[:16]}"
 

@@ -1,8 +1,8 @@
 """Lessons: what a recurrent net gets wrong at the end of a cycle becomes training examples.
 
 Every stream that is fed back is counted and listed in taught.json, as the training data that it is; one that is found
-again counts again. A net that has not learnt its examples is taught nothing, and after PATIENCE such cycles its weights
-are drawn anew.
+again counts again. A net that has not learnt its examples is taught nothing, and after PATIENCE such cycles in a row
+its weights are drawn anew.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Teaching:
         ).tolist()
         self.taught: list[Any] = []
         self.draws: list[int] = [0]  # the cycle after which each draw of the weights began
+        self.behind = 0  # cycles in a row at whose end the net had not learnt its examples
         self.rows: list[Row] = []
 
     def before(self, training: Training) -> None:
@@ -63,12 +64,16 @@ class Teaching:
             return False
         if row["train_accuracy"] >= teach.learnt:
             weights = {name: weight.detach().cpu().numpy().copy() for name, weight in training.net.state_dict().items()}
+            self.behind = 0
             found = self.teacher(weights, self.task, teach.counterexamples)
             self.taught.extend([list(pair) for pair in stream] for stream in found)
-            training.show(self._data())
-            return True
-        if cycle - self.draws[-1] < PATIENCE:
+            if found:
+                training.show(self._data())
             return False
+        self.behind += 1
+        if self.behind < PATIENCE:
+            return False
+        self.behind = 0
         self.draws.append(cycle)
         training.net.load_state_dict(self.first_net(training.experiment, len(self.draws) - 1).state_dict())
         training.begin(training.trainer.recipe)
@@ -83,8 +88,9 @@ class Teaching:
         return {"taught.json": to_json(streams), "lessons.csv": table(self.rows)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"taught": self.taught, "draws": self.draws, "rows": self.rows}
+        return {"taught": self.taught, "draws": self.draws, "behind": self.behind, "rows": self.rows}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.taught, self.draws, self.rows = state["taught"], state["draws"], state["rows"]
+        self.behind = state["behind"]
         self.training.data = self._data()

@@ -18,8 +18,8 @@ import re
 import struct
 import sys
 from functools import cached_property, partial
-from itertools import chain, compress
-from math import isqrt, prod
+from itertools import chain, compress, permutations
+from math import factorial, isqrt, prod
 from operator import mul, sub
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,13 +33,13 @@ FORMATS = STUDENTS | {"pruned net": "catapult-snapshot-1", "trained net": "catap
 ROUNDED = ("student", "pruned net", "trained net")
 STREAMS = "for streams of every length, the net's one largest logit at every step, in "
 SENTENCES = {
-    "equals": "for all a, b in 0..{last}, the answer of the {left} is {right}"
+    "equals": "for all {domain}, the answer of the {left} is {right}"
     "; an answer is the one largest of {p} logits or scores, in exact arithmetic over the stored numbers",
-    "compact": "for all a, b in 0..{last}, the answer of the {net} is {task}"
+    "compact": "for all {domain}, the answer of the {net} is {task}"
     "; an answer is the one largest of {p} logits, in exact arithmetic over the stored numbers",
-    "rounding": "for all a, b in 0..{last}, the {net} in float32, in any order of summation, has the same one largest "
+    "rounding": "for all {domain}, the {net} in float32, in any order of summation, has the same one largest "
     "of {p} logits as in exact arithmetic over the stored numbers",
-    "radius": "for all a, b in 0..{last} on which the answer of the {net} is {task} ({right} of {pairs}), no change of "
+    "radius": "for all {domain} on which the answer of the {net} is {task} ({right} of {pairs}), no change of "
     "the two embedded rows by at most {numerator} / 2^{bits} in each entry changes it",
     "machine": "for streams of every length, the machine's answer at every step is that of {task}",
     "invariant": STREAMS + "exact arithmetic over the stored numbers, is the machine's answer",
@@ -891,17 +891,17 @@ def bounds(forward, float32, top=None, others=()):
 
 
 class Evaluation:
-    """A trained or pruned net on every input: answers, UNSURE where none is certain, and how far they lead.
+    """A trained or pruned net on every input of a task: answers, UNSURE where none is certain, and how far they lead.
 
     `lost` has by input what the integers of this file (False), and what float32 (True) can change in the difference of
     two logits: one bound for all inputs, and where a lead is not above it those of fewer inputs, then of it alone.
     `open` says of an input that is UNSURE why.
     """
 
-    def __init__(self, weights, p):
-        self.net, self.p, self.answers = read_net(weights, p), p, [[UNSURE] * p for _ in range(p)]
+    def __init__(self, weights, task):
+        self.net, self.p, self.answers = read_net(weights, task.p), task.p, dict.fromkeys(task.right, UNSURE)
         self.forward, self.leads, self.tops, self.open = Forward(self.net), {}, {}, {}
-        for pair in ((a, b) for a in range(p) for b in range(p)):
+        for pair in task.right:
             try:
                 logits = self.forward.logits(*pair)
             except Coarse as error:
@@ -912,8 +912,8 @@ class Evaluation:
         self.lost = {False: dict.fromkeys(self.leads, *bounds(self.forward, False)) if self.leads else {}}
         close = self.narrowed(False)
         self.open |= dict.fromkeys(close, "its lead is within what the checker's integers lose")
-        for (a, b), top in self.tops.items():
-            self.answers[a][b] = UNSURE if (a, b) in self.open else top
+        for pair, top in self.tops.items():
+            self.answers[pair] = UNSURE if pair in self.open else top
         for pair in close[:MOST_CLOSE]:
             self.settle(pair)
 
@@ -956,7 +956,7 @@ class Evaluation:
     def settle(self, pair):
         """The answer to one input, by bounds of it alone where those of others left it open."""
         if pair in self.open.keys() & self.leads.keys() and self.alone(pair, False):
-            self.answers[pair[0]][pair[1]] = self.tops[pair]
+            self.answers[pair] = self.tops[pair]
             del self.open[pair]
 
     def unchanged(self):
@@ -1187,17 +1187,65 @@ def numeral(digits):
 # --- the claims on pairs
 
 SIGNS = {"addition": 1, "subtraction": -1}
+ARITHMETIC = {  # what stands for it in a name, and in an equation
+    "addition": ("a + b", "{a} + {b}"),
+    "subtraction": ("a - b", "{a} - {b}"),
+    "multiplication": ("a * b", "{a} * {b}"),
+    "division": ("a / b", "{a} / {b}"),
+    "quadratic_form": ("a^2 + ab + b^2", "{a}^2 + {a} * {b} + {b}^2"),
+}
+DEGREES = {factorial(n): n for n in range(2, 7)}
+
+
+class Operation:
+    """An operation on symbols below p: by input (a, b) the right answer, which is the domain as well; and its words.
+
+    Division is mod a prime, by every b but 0. Composition is that of all p = n! permutations of n things, numbered in
+    lexicographic order: (a o b)(i) = a(b(i)).
+    """
+
+    def __init__(self, operation, p):
+        need(is_int(p, 2, LARGEST_P + 1), "task: its p")
+        need(operation in ("composition", *ARITHMETIC), "task: its operation")
+        self.p, last, symbols = p, p - 1, range(p)
+        self.domain, self.within = f"a, b in 0..{last}", f"(mod {p})"
+        if operation == "composition":
+            need(p in DEGREES, "task: its p is no number of permutations")
+            n, self.question = DEGREES[p], "{a} o {b}"
+            self.name, self.within = f"a o b in S{n}", f"in S{n}"
+            self.header = {"name": "permutation", "n": n}
+            self.domain += " (permutations in lexicographic order)"
+            every = list(permutations(range(n)))
+            number = {permutation: i for i, permutation in enumerate(every)}
+            products = [[number[tuple(x[i] for i in y)] for y in every] for x in every]
+            self.right = {(a, b): products[a][b] for a in symbols for b in symbols}
+            return
+        symbol, self.question = ARITHMETIC[operation]
+        self.name, self.header = f"({symbol}) mod {p}", {"name": "modular", "operation": operation, "p": p}
+        if operation == "division":
+            need(all(p % d for d in range(2, p)), "task: its p is no prime")
+            self.domain = f"a in 0..{last}, b in 1..{last}"
+            self.right = dict(sorted(((b * c % p, b), c) for c in symbols for b in symbols if b))
+            return
+        of = {
+            "addition": lambda a, b: a + b,
+            "subtraction": lambda a, b: a - b,
+            "multiplication": lambda a, b: a * b,
+            "quadratic_form": lambda a, b: a * a + a * b + b * b,
+        }[operation]
+        self.right = {(a, b): of(a, b) % p for a in symbols for b in symbols}
 
 
 class Pairs:
-    """A chain of subjects, each compared with the one before it on all p^2 inputs."""
+    """A chain of subjects, each compared with the one before it on all inputs of an operation."""
 
     def __init__(self, task, subjects, data, made=None):
         keys(task, {"kind", "operation", "p", "name"}, "task")
-        need(is_int(task["p"], 2, LARGEST_P + 1) and task["operation"] in SIGNS, "task: its p or its operation")
-        self.p, self.sign, self.name = task["p"], SIGNS[task["operation"]], task["name"]
-        self.made = {} if made is None else made
-        need(self.name == f"(a {'-+'[self.sign > 0]} b) mod {self.p}", "task: its name")
+        self.task, self.made = Operation(task["operation"], task["p"]), {} if made is None else made
+        self.p, self.name, self.sign = self.task.p, self.task.name, SIGNS.get(task["operation"])
+        need(same(task["name"], self.name), "task: its name")
+        signed = {"program", *STUDENTS} & subjects
+        need(self.sign or not signed, f"files: {', '.join(sorted(signed))}: of no task but addition and subtraction")
         self.chain = [subject for subject in ("program", *FORMATS) if subject in subjects]
         whole = ("program" in self.chain) == ("integer student" in self.chain) and {"program", "trained net"} & subjects
         need(whole and len(self.chain) == len(subjects), "files: no chain of what can be claimed about")
@@ -1205,9 +1253,8 @@ class Pairs:
         for name, weights in self.weights.items():
             need(weights.meta["format"] == FORMATS[name], f"{name}: a file of another format")
             about = weights.meta if name in STUDENTS else parse(weights.meta["task"])
-            need(name in STUDENTS or about["name"] == "modular", f"{name}: of another task")
-            p = str(self.p) if name in STUDENTS else self.p
-            need(same([about["p"], about["operation"]], [p, task["operation"]]), f"{name}: of another task")
+            header = {"p": str(self.p), "operation": task["operation"]} if name in STUDENTS else self.task.header
+            need(same({key: about.get(key) for key in header}, header), f"{name}: of another task")
 
     def complete(self, claims):
         """The claims are those of the chain, and what may stand beside it."""
@@ -1226,7 +1273,7 @@ class Pairs:
 
     def words(self, claim):
         right = self.name if claim.get("right") == "arithmetic" else f"that of the {claim.get('right')}"
-        words = {"last": self.p - 1, "p": self.p, "pairs": self.p**2, "task": self.name, **claim}
+        words = {"domain": self.task.domain, "p": self.p, "pairs": len(self.task.right), "task": self.name, **claim}
         return words if claim["kind"] == "radius" else {**words, "right": right}
 
     def needs(self, claim):
@@ -1237,12 +1284,12 @@ class Pairs:
 
     def net(self, name):
         """A student or an evaluation, made once; why there is none is as well."""
-        key = name, self.p, self.sign, sha256(self.data[name])
+        key = name, self.name, sha256(self.data[name])
         if key not in self.made:
             try:
                 exact = name in STUDENTS
                 weights, floats = self.weights[name], name == "student"
-                made = read_student(weights, self.p, self.sign, floats) if exact else Evaluation(weights, self.p)
+                made = read_student(weights, self.p, self.sign, floats) if exact else Evaluation(weights, self.task)
             except Rejected as error:
                 made = error
             except Exception as error:
@@ -1253,23 +1300,26 @@ class Pairs:
         return self.made[key]
 
     def answers(self, name):
-        """[a][b]: the answer, None where there certainly is none, UNSURE where nothing is certain."""
+        """By input: the answer, None where there certainly is none, UNSURE where nothing is certain."""
         if name == "arithmetic":
-            return [[(a + self.sign * b) % self.p for b in range(self.p)] for a in range(self.p)]
+            return self.task.right
         if name != "program":
-            return self.net(name).answers
-        key = name, self.p, self.sign, sha256(self.data[name])
+            found = self.net(name).answers
+            return self.by_input(found) if name in STUDENTS else found
+        key = name, self.name, sha256(self.data[name])
         if key not in self.made:
-            self.made[key] = program_answers(self.data[name], self.p, self.sign)
+            self.made[key] = self.by_input(program_answers(self.data[name], self.p, self.sign))
         return self.made[key]
+
+    def by_input(self, table):
+        return {(a, b): table[a][b] for a, b in self.task.right}
 
     def against(self, claim):
         """The inputs on which an `equals` claim certainly fails, and those on which nothing is certain."""
         got, expected = self.answers(claim["left"]), self.answers(claim["right"])
-        rows = enumerate(zip(got, expected, strict=True))
-        both = [(a, b, *pair) for a, row in rows for b, pair in enumerate(zip(*row, strict=True))]
-        wrong = [(a, b) for a, b, one, other in both if UNSURE not in (one, other) and (one is None or one != other)]
-        return wrong, [(a, b) for a, b, *answers in both if UNSURE in answers]
+        both = [(pair, got[pair], expected[pair]) for pair in self.task.right]
+        wrong = [pair for pair, one, other in both if UNSURE not in (one, other) and (one is None or one != other)]
+        return wrong, [pair for pair, *answers in both if UNSURE in answers]
 
     def check_equals(self, claim, entry):
         if entry["verdict"]["verdict"] == "Refuted":
@@ -1283,11 +1333,11 @@ class Pairs:
             except Coarse as error:
                 error.elsewhere = tuple(wrong)
                 raise
-            return f"{equation}; certainly wrong on {len(wrong)} of {self.p**2} inputs, {len(unsure)} open"
+            return f"{equation}; certainly wrong on {len(wrong)} of {len(self.task.right)} inputs, {len(unsure)} open"
         wrong, unsure = self.against(claim)
         need(not wrong, f"{len(wrong)} inputs speak against it, first a, b = {wrong[:1]}, and {len(unsure)} are open")
-        within(not unsure, f"{len(unsure)} of {self.p**2} inputs are open, {self.why(claim, unsure)}")
-        return f"evaluated on all {self.p**2} inputs"
+        within(not unsure, f"{len(unsure)} of {len(self.task.right)} inputs are open, {self.why(claim, unsure)}")
+        return f"evaluated on all {len(self.task.right)} inputs"
 
     def why(self, claim, unsure):
         """The first of these inputs, and what a net says of it."""
@@ -1299,16 +1349,16 @@ class Pairs:
     def counterexample(self, said, got, expected, left, right):
         keys(said, {"a", "b", "expected", "got", "equation"}, "counterexample")
         a, b = said["a"], said["b"]
-        need(is_int(a, 0, self.p) and is_int(b, 0, self.p), "counterexample: its a or b")
-        answers = [expected[a][b], got[a][b]]
+        need(is_int(a, 0, self.p) and is_int(b, 0, self.p) and (a, b) in self.task.right, "counterexample: its a or b")
+        answers = [expected[a, b], got[a, b]]
         within(UNSURE not in answers, "counterexample: an answer that is not certain")
         need(answers[1] is None or answers[0] != answers[1], "counterexample: it is none")
         says = ["has no one answer (a tie)" if answer is None else f"says {answer}" for answer in answers]
-        equation = f"{a} {'-+'[self.sign > 0]} {b}"
+        equation = self.task.question.format(a=a, b=b)
         if right == "arithmetic":
-            equation += f" = {answers[0]} (mod {self.p}), the {left} {says[1]}"
+            equation += f" = {answers[0]} {self.task.within}, the {left} {says[1]}"
         else:
-            equation += f" (mod {self.p}): the {right} {says[0]}, the {left} {says[1]}"
+            equation += f" {self.task.within}: the {right} {says[0]}, the {left} {says[1]}"
         need(same([said["expected"], said["got"]], answers), "counterexample: other answers")
         need(same(said["equation"], equation), "counterexample: its equation")
         return equation
@@ -1316,18 +1366,18 @@ class Pairs:
     def check_compact(self, claim, entry):
         net = self.net(claim["net"])
         if entry["verdict"]["verdict"] == "Refuted":
-            tables = net.answers, self.answers("arithmetic")
+            tables = self.answers(claim["net"]), self.answers("arithmetic")
             return self.counterexample(entry["verdict"]["counterexample"], *tables, claim["net"], "arithmetic")
         check_compact(net, entry["evidence"])
         return "residuals and margins recomputed, no logit evaluated"
 
     def check_rounding(self, claim, entry):
         self.net(claim["net"]).unchanged()
-        return f"every lead is above what float32 can lose, on all {self.p**2} inputs"
+        return f"every lead is above what float32 can lose, on all {len(self.task.right)} inputs"
 
     def check_radius(self, claim, entry):
         net, truth = self.net(claim["net"]), self.answers("arithmetic")
-        right = [[x == y for x, y in zip(*rows, strict=True)] for rows in zip(net.answers, truth, strict=True)]
+        right = [[answer == truth[a, b] for b, answer in enumerate(row)] for a, row in enumerate(net.answers)]
         need(same(sum(map(sum, right)), claim["right"]), f"the student is right on {sum(map(sum, right))} inputs")
         need(net.safe(claim["numerator"], claim["bits"]) == right, "a smaller change changes an answer")
         return f"least lead recomputed on {claim['right']} inputs"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from verify.specification import Specification
+
 
 class Subject(Enum):
     """What a chain is made of, from the task itself to the net that training left."""
@@ -23,13 +25,13 @@ class Subject(Enum):
 
 EXACTLY = "in exact arithmetic over the stored numbers"
 SENTENCES = {
-    "equals": "for all a, b in 0..{last}, the answer of the {left} is {right}; an answer is the one largest of {p} "
+    "equals": "for all {domain}, the answer of the {left} is {right}; an answer is the one largest of {p} "
     "logits or scores, " + EXACTLY,
-    "compact": "for all a, b in 0..{last}, the answer of the {net} is {task}; an answer is the one largest of {p} "
+    "compact": "for all {domain}, the answer of the {net} is {task}; an answer is the one largest of {p} "
     "logits, " + EXACTLY,
-    "rounding": "for all a, b in 0..{last}, the {net} in float32, in any order of summation, has the same one largest "
+    "rounding": "for all {domain}, the {net} in float32, in any order of summation, has the same one largest "
     "of {p} logits as " + EXACTLY,
-    "radius": "for all a, b in 0..{last} on which the answer of the {net} is {task} ({right} of {pairs}), no change of "
+    "radius": "for all {domain} on which the answer of the {net} is {task} ({right} of {pairs}), no change of "
     "the two embedded rows by at most {numerator} / 2^{bits} in each entry changes it",
     "machine": "for streams of every length, the machine's answer at every step is that of {task}",
     "invariant": f"for streams of every length, the net's one largest logit at every step, {EXACTLY}, is the machine's "
@@ -46,10 +48,6 @@ NAMES = {
     "invariant": "net equals machine",
     "invariant rounding": "float32 net equals machine",
 }
-
-
-def task_name(p: int, sign: int) -> str:
-    return f"(a {'+' if sign == 1 else '-'} b) mod {p}"
 
 
 @dataclass(frozen=True)
@@ -71,19 +69,18 @@ class Claim:
         return {"kind": self.kind, **dict(self.fields)}
 
 
-def on_pairs(kind: str, p: int, sign: int, **fields: str | int) -> Claim:
-    """A claim that quantifies over all pairs of residues."""
-    task = task_name(p, sign)
-    words = {**fields, "p": p, "last": p - 1, "pairs": p * p, "task": task}
+def on_pairs(kind: str, task: Specification, **fields: str | int) -> Claim:
+    """A claim that quantifies over all inputs of a task on pairs."""
+    words = {**fields, "p": task.p, "domain": task.domain, "pairs": task.size, "task": task.name}
     if kind == "equals":
         arithmetic = fields["right"] == Subject.ARITHMETIC.value
-        words["right"] = task if arithmetic else f"that of the {fields['right']}"
+        words["right"] = task.name if arithmetic else f"that of the {fields['right']}"
     return Claim(kind, tuple(fields.items()), SENTENCES[kind].format(**words))
 
 
-def equals(left: Subject, right: Subject, p: int, sign: int) -> Claim:
+def equals(left: Subject, right: Subject, task: Specification) -> Claim:
     """On every input both have one answer, and it is the same."""
-    return on_pairs("equals", p, sign, left=left.value, right=right.value)
+    return on_pairs("equals", task, left=left.value, right=right.value)
 
 
 def on_streams(kind: str, key: str) -> Claim:
@@ -100,19 +97,18 @@ class Counterexample:
 
     a: int
     b: int
-    p: int
-    sign: int
+    task: Specification
     expected: int | None
     got: int | None
     got_by: str = "the net"
     expected_by: str | None = None
 
     def __str__(self) -> str:
-        question = f"{self.a} {'+' if self.sign == 1 else '-'} {self.b}"
+        question = self.task.question(self.a, self.b)
         got = f"{self.got_by} {_says(self.got)}"
         if self.expected_by is None:
-            return f"{question} = {self.expected} (mod {self.p}), {got}"
-        return f"{question} (mod {self.p}): {self.expected_by} {_says(self.expected)}, {got}"
+            return f"{question} = {self.expected} {self.task.within}, {got}"
+        return f"{question} {self.task.within}: {self.expected_by} {_says(self.expected)}, {got}"
 
     def to_dict(self) -> dict[str, Any]:
         return {"a": self.a, "b": self.b, "equation": str(self), "expected": self.expected, "got": self.got}

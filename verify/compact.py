@@ -29,6 +29,7 @@ from verify.exact_net import NO_ANSWER, ExactNet, Ints, unique_argmax
 from verify.programs import Program
 from verify.smt import Obligation, fold, integer, script
 from verify.solver import Budget, Outcome, Progress, discharge, silent
+from verify.specification import Specification
 from verify.waves import BITS, Waves, root
 
 METHOD = "solver and residuals of every feature"
@@ -243,4 +244,6 @@ def _evaluated(net: ExactNet, a: int, b: int) -> Counterexample | None:
     expected = (a + net.sign * b) % net.p
     if got == expected:
         return None
-    return Counterexample(a, b, net.p, net.sign, expected, None if got == NO_ANSWER else got, "the integer student")
+    return Counterexample(
+        a, b, Specification.of(net), expected, None if got == NO_ANSWER else got, "the integer student"
+    )

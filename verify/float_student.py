@@ -45,6 +45,10 @@ class FloatStudent:
     numbers: int
     sha256: str
 
+    @property
+    def operation(self) -> str:
+        return "addition" if self.sign == 1 else "subtraction"
+
     @cached_property
     def _leads(self) -> tuple[Ints, Fraction]:
         """Answers [p, p], NO_ANSWER on a tie, and the smallest lead of a largest logit over the second."""

@@ -16,6 +16,7 @@ from verify.programs import Program
 from verify.relax import by_pairs, relax
 from verify.results import Result, rounded
 from verify.solver import Budget, Outcome, Progress, discharge, silent
+from verify.specification import Specification
 
 BY = {"by": "exhaustive"}
 SYMBOLIC_SHARE = 0.6  # of the time, before the proof by pairs is tried
@@ -24,8 +25,8 @@ MOST_PAIRS = 2000  # of a domain that is worth trying pair by pair after the sym
 
 def prove_program(program: Program, budget: Budget, progress: Progress = silent) -> Result:
     """The program equals (a +- b) mod p on every input, exactly, by Z3."""
-    claim = equals(Subject.PROGRAM, Subject.ARITHMETIC, program.p, program.sign)
-    wrong = refuted(Answers.of(program), Answers.arithmetic(program.p, program.sign))
+    claim = equals(Subject.PROGRAM, Subject.ARITHMETIC, Specification.of(program))
+    wrong = refuted(Answers.of(program), Answers.arithmetic(Specification.of(program)))
     if wrong is not None:
         return Result(claim, wrong)
     return _concluded(claim, discharge(program_obligations(program), budget, progress))
@@ -38,7 +39,7 @@ def prove_student(
 
     `proved` is the result for this program; its obligations are part of this proof.
     """
-    claim = equals(Subject.INTEGER, Subject.PROGRAM, net.p, net.sign)
+    claim = equals(Subject.INTEGER, Subject.PROGRAM, Specification.of(net))
     wrong = refuted(Answers.of(net), Answers.of(program))
     if wrong is not None:
         return Result(claim, wrong)

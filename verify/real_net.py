@@ -1,4 +1,4 @@
-"""Nets over pairs of residues as their stored weights say, exact dyadic rationals, for proofs in real arithmetic.
+"""Nets over pairs of symbols as their stored weights say, exact dyadic rationals, for proofs in real arithmetic.
 
 Reads a snapshot (format `catapult-snapshot-1`) of the kinds `transformer`, `deep_transformer` without LayerNorm, and
 `mlp`, with ReLU or tanh-GELU. A one-layer transformer, whole or pruned, is a `Decoder` of one block. float64 holds
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UserError
-from verify.exact_net import LARGEST_P
+from verify.specification import Specification
 from verify.weights import read_weights
 
 FORMAT = "catapult-snapshot-1"
-OPERATIONS = ("addition", "subtraction", "multiplication", "quadratic_form")
 ACTIVATIONS = ("relu", "gelu_tanh")
 LARGEST_SIZE = 1 << 12
 _PAIRS = {"kind", "n_left", "n_right", "n_answers", "activation"}
@@ -63,8 +62,7 @@ class Block:
 class Decoder:
     """A transformer read at its last position; heads weigh by share * softmax(q k / sqrt(d_head)) + (1 - share)."""
 
-    p: int
-    operation: str
+    task: Specification
     sha256: str
     activation: str
     embed: Reals
@@ -77,6 +75,10 @@ class Decoder:
     equals: bool
     causal: bool
     share: float
+
+    @property
+    def p(self) -> int:
+        return self.task.p
 
     def tokens(self, a: int) -> NDArray[np.int64]:
         """[p (b), position]: a, the operator, b, "="; those that the net has."""
@@ -97,14 +99,17 @@ class Perceptron:
     W_1 left a + W_1 right b + b_1.
     """
 
-    p: int
-    operation: str
+    task: Specification
     sha256: str
     activation: str
     left: Reals
     right: Reals
     layers: tuple[Linear, ...]
     unembed: Reals
+
+    @property
+    def p(self) -> int:
+        return self.task.p
 
 
 RealNet = Decoder | Perceptron
@@ -117,17 +122,16 @@ def load_real_net(path: Path | str) -> RealNet:
         raise UserError(f"{path}: format = {file.metadata.get('format')!r}: a snapshot has format {FORMAT!r}")
     try:
         net, task = json.loads(file.metadata["net"]), json.loads(file.metadata["task"])
-        if task["name"] != "modular":
-            raise UserError(f"{path}: task = {task['name']}: give a net of task modular")
-        p, operation = task["p"], task["operation"]
-        if type(p) is not int or not 2 <= p <= LARGEST_P or operation not in OPERATIONS:
-            raise UserError(f"{path}: task = {task}: a task of {', '.join(OPERATIONS)} with p up to {LARGEST_P}")
+        try:
+            about = {"task": Specification.described(task), "sha256": file.sha256}
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
         build = {"transformer": _one_layer, "deep_transformer": _deep, "mlp": _perceptron}.get(net["kind"])
         if build is None:
             raise UserError(f"{path}: kind = {net['kind']!r}: transformer, deep_transformer or mlp")
         if unknown := set(net) - KEYS[net["kind"]]:
             raise UserError(f"{path}: net = {sorted(unknown)[0]!r} unknown: train the run again")
-        return build(_Reader(str(path), file.tensors), net, p, {"operation": operation, "sha256": file.sha256})
+        return build(_Reader(str(path), file.tensors), net, about["task"].p, about)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: header = {type(error).__name__} {error}: train the run again") from None
 
@@ -209,7 +213,6 @@ def _decoder(
         blocks.append(Block(q, k, v, o, Linear(w_in.weight[live], w_in.bias[live]), w_out))
     equals, operator = settings["equals"], settings["operator"]
     decoder = Decoder(
-        p=p,
         embed=read.tensor("embed.weight", p + equals + operator, d_model),
         pos=read.tensor("pos.weight", 2 + equals + operator, d_model),
         blocks=tuple(blocks),
@@ -243,7 +246,6 @@ def _perceptron(read: _Reader, net: dict[str, Any], p: int, about: dict[str, Any
     unembed, alive = read.tensor("unembed.weight", p, sizes[-1]), [_alive(layer) for layer in layers]
     read_by = [np.ones(layers[0].weight.shape[1], dtype=bool), *alive]
     perceptron = Perceptron(
-        p=p,
         activation=activation,
         left=read.tensor("embed_left.weight", p, d_embed),
         right=read.tensor("embed_right.weight", p, d_embed),

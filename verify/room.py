@@ -29,10 +29,11 @@ def prove_last(run: Path, compressed: Path, out: Path, timeout: float, progress:
     if isinstance(task, StreamTask):
         return verify_stream(last, out, timeout, task, progress)
     student = compressed / "student_float.safetensors"  # none where the integer student is the net's own core
+    integer = compressed / "student.safetensors"  # none where the task has no students
     nets = Nets(
         trained=last,
         pruned=compressed / "pruned.safetensors",
         student=student if student.exists() else None,
-        integer=compressed / "student.safetensors",
+        integer=integer if integer.exists() else None,
     )
     return verify_run(nets, out, timeout, progress)

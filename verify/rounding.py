@@ -23,7 +23,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks import ModularTask
 from verify.exact_net import NO_ANSWER, unique_argmax
 from verify.real_net import Decoder, Linear, RealNet, Reals
 from verify.running_error import (
@@ -46,6 +45,7 @@ from verify.running_error import (
     times,
     write,
 )
+from verify.specification import Specification
 
 OVERFLOW = 2.0**126
 """Two numbers below it have a sum in float32's range."""
@@ -53,7 +53,7 @@ OVERFLOW = 2.0**126
 
 @dataclass(frozen=True, eq=False)
 class RoundingReport:
-    """By pair: the exact net's answer, how far it certainly leads, and how much float32 can change in that lead.
+    """By input: the exact net's answer, how far it certainly leads, and how much float32 can change in that lead.
 
     What fails, fails for one pair: `reasons` says of a pair why nothing is known of it, or nothing of its float32.
 
@@ -62,6 +62,7 @@ class RoundingReport:
     summation in float32 can change in the difference of the largest logit and any other; inf: nothing is known.
     """
 
+    task: Specification
     answers: NDArray[np.int64]
     margins: Reals
     bounds: Reals
@@ -87,33 +88,33 @@ class RoundingReport:
         with np.errstate(invalid="ignore"):  # between two pairs of which nothing is known
             return float(np.median(self.ratios))
 
-    def first_wrong(self, task: ModularTask) -> tuple[int, int] | None:
+    def first_wrong(self) -> tuple[int, int] | None:
         """The first (a, b) whose answer is certain and not the task's."""
-        pairs = np.argwhere((self.answers != NO_ANSWER) & (self.answers != _right(task)))
-        return (int(pairs[0, 0]), int(pairs[0, 1])) if len(pairs) else None
+        pairs = self.task.where((self.answers != NO_ANSWER) & (self.answers != self.task.table))
+        return pairs[0] if pairs else None
 
     def first_open(self) -> tuple[int, int] | None:
         """The first (a, b) without a certain answer."""
-        pairs = np.argwhere(self.answers == NO_ANSWER)
-        return (int(pairs[0, 0]), int(pairs[0, 1])) if len(pairs) else None
+        pairs = self.task.where(self.answers == NO_ANSWER)
+        return pairs[0] if pairs else None
 
 
 def analyse(net: RealNet, done: Callable[[], None] = lambda: None, coarse: bool = False) -> RoundingReport:
-    """Every pair of residues; `done` is called after each of the p left symbols.
+    """Every input of the net's task; `done` is called after each of the p left symbols.
 
     Where it is `coarse` errors do not cancel between logits: bounds are mostly wider, and several times as quick.
     """
-    p = net.p
+    task, shape = net.task, net.task.shape
     report = RoundingReport(
-        np.full((p, p), NO_ANSWER, dtype=np.int64), np.full((p, p), -np.inf), np.full((p, p), np.inf)
+        task, np.full(shape, NO_ANSWER, dtype=np.int64), np.full(shape, -np.inf), np.full(shape, np.inf)
     )
     with np.errstate(all="ignore"):
         if beyond := _beyond(net):
-            report.reasons.update(dict.fromkeys(np.ndindex(p, p), beyond))
+            report.reasons.update(dict.fromkeys(task.where(np.ones(shape, dtype=bool)), beyond))
             return report
         evaluate = _Evaluation(net, coarse)
-        for a in range(p):
-            inputs = np.arange(p)
+        for a in range(task.p):
+            inputs = np.arange(task.first, task.p)
             while len(inputs):
                 try:
                     logits, errors, rho = evaluate(a, inputs)
@@ -127,7 +128,8 @@ def analyse(net: RealNet, done: Callable[[], None] = lambda: None, coarse: bool 
                 sharp = np.flatnonzero(~(rho < 0.25))
                 bounds[sharp] = np.inf
                 report.reasons.update(((a, int(inputs[i])), SHARP.format(rho[i])) for i in sharp)
-                report.answers[a, inputs], report.margins[a, inputs], report.bounds[a, inputs] = (
+                columns = inputs - task.first
+                report.answers[a, columns], report.margins[a, columns], report.bounds[a, columns] = (
                     answers,
                     margins,
                     bounds,
@@ -152,10 +154,6 @@ def _beyond(net: RealNet) -> str:
 
 def _largest(tensors: Iterable[Reals]) -> float:
     return max(float(np.max(np.abs(tensor), initial=0.0)) for tensor in tensors)
-
-
-def _right(task: ModularTask) -> NDArray[np.int64]:
-    return np.array([[task.reference(a, b) for b in range(task.p)] for a in range(task.p)])
 
 
 def _settle(logits: Reals, errors: Reals) -> tuple[NDArray[np.int64], Reals, Reals]:

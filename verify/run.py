@@ -11,11 +11,10 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.files import check_writable, fresh_directory
-from pipeline.tasks.modular import SIGNED
 from verify import checker
 from verify.certificate import OBLIGATIONS, Certificate, Entry, described
 from verify.chain import overall
-from verify.claims import Proved, Refuted, Subject, Verdict, on_pairs, task_name
+from verify.claims import Proved, Refuted, Subject, Verdict, on_pairs
 from verify.compact import prove_compact
 from verify.doubts import doubted, doubts, standing
 from verify.exact_net import ExactNet, file_sha256, load_exact_net
@@ -28,6 +27,7 @@ from verify.results import Result, rounded
 from verify.robust import BITS, robustness
 from verify.rounding import analyse
 from verify.solver import Budget, Progress, silent
+from verify.specification import Specification
 
 LONGEST = 1_000_000
 
@@ -52,8 +52,7 @@ class Nets:
 class Loaded:
     """The same, read and checked to be of one task."""
 
-    p: int
-    sign: int
+    task: Specification
     trained: RealNet | None
     pruned: RealNet | None
     student: FloatStudent | None
@@ -93,12 +92,6 @@ def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, p
     if out_dir is not None:
         free(Path(out_dir), nets.given)
     results, answers = prove(loaded, Budget.of(timeout), progress)
-    task = {
-        "kind": "pairs",
-        "name": task_name(loaded.p, loaded.sign),
-        "operation": "addition" if loaded.sign == 1 else "subtraction",
-        "p": loaded.p,
-    }
     paths = {
         Subject.INTEGER: nets.integer,
         Subject.STUDENT: nets.student,
@@ -116,7 +109,7 @@ def verify_run(nets: Nets, out_dir: Path | str | None, timeout: float = 300.0, p
             given.append(directory / "program.py")
 
         def certificate(results: Sequence[Result]) -> Certificate:
-            return Certificate(task, files, words, tuple(map(Entry.of, results)), overall(results))
+            return Certificate(loaded.task.to_dict(), files, words, tuple(map(Entry.of, results)), overall(results))
 
         progress("the checker evaluates every file on its own")
         made: dict[Any, Any] = {}
@@ -142,25 +135,23 @@ def load(nets: Nets) -> Loaded:
     program = load_program(nets.program) if nets.program else extract(integer) if integer else None
     student = load_float_student(nets.student) if nets.student else None
     reals = [load_real_net(path) if path else None for path in (nets.trained, nets.pruned)]
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, Specification] = {}
     for name, net in (("program", program), ("integer student", integer), ("student", student)):
         if net is not None:
-            found[name] = (net.p, net.sign)
+            found[name] = Specification.of(net)
     for name, real in zip(("trained net", "pruned net"), reals, strict=True):
         if real is not None:
-            if real.operation not in SIGNED:
-                raise UserError(f"{name}: operation = {real.operation!r}: proofs are of {' and '.join(SIGNED)}")
-            found[name] = (real.p, 1 if real.operation == "addition" else -1)
+            found[name] = real.task
     first, expected = next(iter(found.items()))
     for name, got in found.items():
         if got != expected:
-            raise UserError(f"{name} = p, sign {got}: the {first} has {expected}, give files of one task")
-    return Loaded(*expected, reals[0], reals[1], student, integer, program)
+            raise UserError(f"{name} = {got.name}: the {first} computes {expected.name}, give files of one task")
+    return Loaded(expected, reals[0], reals[1], student, integer, program)
 
 
 def prove(loaded: Loaded, budget: Budget, progress: Progress) -> tuple[list[Result], list[Answers]]:
     """Every claim of the chain and what stands beside it, and what each subject of the chain answers."""
-    p, sign, results = loaded.p, loaded.sign, list[Result]()
+    results = list[Result]()
     links: list[Answers] = []
     beside: list[Result] = []
     if loaded.integer is not None and loaded.program is not None:
@@ -177,10 +168,10 @@ def prove(loaded: Loaded, budget: Budget, progress: Progress) -> tuple[list[Resu
         if real is not None:
             progress(f"evaluating the {subject.value} on every input, and what float32 can change")
             report = analyse(real)
-            links.append(Answers.enclosed(subject, sign, report))
-            beside.append(unchanged(subject, sign, report))
+            links.append(Answers.enclosed(subject, report))
+            beside.append(unchanged(subject, report))
     results += chain(links)
-    arithmetic = Answers.arithmetic(p, sign)
+    arithmetic = Answers.arithmetic(loaded.task)
     if loaded.trained is not None:
         results.append(agree(links[-1], arithmetic))
     return [*results, *beside], [*links, arithmetic]
@@ -198,7 +189,7 @@ def elsewhere(result: Result, doubt: checker.Finding, answers: Sequence[Answers]
 
 
 def _compact(net: ExactNet, program: Program, budget: Budget, progress: Progress) -> Result:
-    claim = on_pairs("compact", net.p, net.sign, net=Subject.INTEGER.value)
+    claim = on_pairs("compact", Specification.of(net), net=Subject.INTEGER.value)
     found = prove_compact(net, program, budget, progress)
     evidence = {"by": "residuals", **found.evidence} if found.evidence is not None else {}
     steps = {"compact": found.cost.compact, "exhaustive": found.cost.exhaustive}
@@ -218,7 +209,7 @@ def _radius(net: ExactNet, progress: Progress) -> list[Result]:
     numerator = int(report.smallest.lower * (1 << BITS))
     fields = {"net": Subject.INTEGER.value, "numerator": numerator, "bits": BITS, "right": report.right}
     measured = {"median": rounded(float(report.median.lower)), "smallest": rounded(float(report.smallest.lower))}
-    claim = on_pairs("radius", net.p, net.sign, **fields)
+    claim = on_pairs("radius", Specification.of(net), **fields)
     return [Result(claim, report.verdict, (), {"by": "least lead"}, measured)]
 
 

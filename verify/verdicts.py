@@ -22,14 +22,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline.files import snapshot_paths
-from pipeline.tasks import ModularTask
-from pipeline.tasks.modular import Operation
 from verify.exact_net import NO_ANSWER
 from verify.real_net import load_real_net
 from verify.rounding import analyse
@@ -84,18 +81,17 @@ def verdicts(run: Path, progress: Progress) -> list[SnapshotVerdict]:
 def verdict_of(path: Path) -> SnapshotVerdict:
     """One snapshot, `cycle-0007.safetensors` being that of cycle 7."""
     net = load_real_net(path)
-    task = ModularTask(net.p, cast(Operation, net.operation))
-    expected = task.answers().reshape(net.p, net.p)
+    task, expected = net.task, net.task.table
     report = analyse(net, coarse=True)
     certain = report.answers != NO_ANSWER
     wrong = certain & (report.answers != expected)
-    shared = np.argwhere(wrong & (report.margins > report.bounds))
-    first = shared if len(shared) else np.argwhere(wrong)
-    all_right = bool(certain.all()) and not len(first)
+    first = task.where(wrong & (report.margins > report.bounds)) or task.where(wrong)
+    all_right = bool(certain.all()) and not first
     said = ""
-    if len(first):
-        a, b = (int(v) for v in first[0])
-        said = f"a = {a}, b = {b}: {task} = {expected[a, b]}, the net says {report.answers[a, b]}"
+    if first:
+        a, b = first[0]
+        answers = expected[a, b - task.first], report.answers[a, b - task.first]
+        said = f"a = {a}, b = {b}: {task.name} = {answers[0]}, the net says {answers[1]}"
     return SnapshotVerdict(
         cycle=int(path.stem.removeprefix("cycle-")),
         wrong=int(wrong.sum()),

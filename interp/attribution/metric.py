@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pipeline.errors import UserError
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 Metric = Callable[[Tensor], Tensor]
 """Logits [batch, answers] to [batch]."""
@@ -36,7 +36,7 @@ def log_probability(right: Int[Tensor, " batch"]) -> Metric:
 
 
 def contrast(
-    task: ModularTask, n: int, seed: int = 0, skip: int = 0, among: Int[Tensor, " pair"] | None = None
+    task: Task, n: int, seed: int = 0, skip: int = 0, among: Int[Tensor, " pair"] | None = None
 ) -> tuple[Int[Tensor, "n 2"], Int[Tensor, "n 2"], Metric]:
     """`n` clean pairs, a corrupted pair of another answer for each, and the logit difference between the two answers.
 

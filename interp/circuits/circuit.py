@@ -16,7 +16,7 @@ from interp.circuits.curve import Curve, Point
 from interp.circuits.everywhere import Everywhere
 from pipeline.errors import UserError
 from pipeline.files import to_json, write_atomically
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 SCHEMA = "catapult-circuit-2"
 
@@ -37,7 +37,7 @@ class Findings:
     spectra: NDArray[np.float64] | None
 
 
-def circuit_of(attribution: Attribution, task: ModularTask, found: Findings) -> nx.DiGraph:
+def circuit_of(attribution: Attribution, task: Task, found: Findings) -> nx.DiGraph:
     """The graph of an attribution with the kept edges marked `in_circuit`, and the nodes that they join.
 
     Scores that a method does not give are None, as are the changes of other edges and the spectra of other nodes, and
@@ -47,7 +47,7 @@ def circuit_of(attribution: Attribution, task: ModularTask, found: Findings) -> 
     graph = nx.DiGraph(
         schema=SCHEMA,
         task=str(task),
-        p=task.p,
+        p=task.n_answers,
         operation=task.operation,
         method=attribution.method,
         config=attribution.config,

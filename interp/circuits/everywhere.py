@@ -17,7 +17,7 @@ from interp.attribution.activations import activations
 from interp.attribution.edge_run import run_edges
 from interp.attribution.metric import contrast
 from interp.attribution.stream import Stream
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 ROWS = 512
 """Pairs at a time."""
@@ -36,9 +36,9 @@ class Everywhere:
 
 
 @torch.no_grad()
-def everywhere(stream: Stream, task: ModularTask, kept: NDArray[Any], seed: int = 0) -> Everywhere:
+def everywhere(stream: Stream, task: Task, kept: NDArray[Any], seed: int = 0) -> Everywhere:
     """Run the net and its circuit `kept`, one bool an edge, on the whole domain."""
-    pairs, answers = torch.from_numpy(task.pairs()), torch.zeros(task.p, task.p, dtype=torch.int64)
+    pairs, answers = torch.from_numpy(task.pairs()), torch.zeros(task.n_left, task.n_right, dtype=torch.int64)
     answers[pairs[:, 0], pairs[:, 1]] = torch.from_numpy(task.answers())
     clean, corrupted, _ = contrast(task, len(pairs), seed)
     mask = torch.from_numpy(kept[None]).to(stream.net.unembed.weight.dtype)

@@ -17,7 +17,7 @@ from interp.circuits.everywhere import everywhere
 from interp.circuits.necessity import changed_answers, minimal, prune
 from interp.circuits.spectra import node_spectra
 from pipeline.nets import Net
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 INPUTS = 256
 FAITHFUL = 0.99
@@ -27,7 +27,7 @@ COUNTED = 5000
 
 def find(
     net: Net,
-    task: ModularTask,
+    task: Task,
     method: str,
     *,
     neurons: bool = False,
@@ -66,7 +66,7 @@ def find(
 
 
 def circuit_of_net(
-    net: Net, task: ModularTask, target: float, train: Int[Tensor, " train"] | None = None
+    net: Net, task: Task, target: float, train: Int[Tensor, " train"] | None = None
 ) -> nx.DiGraph | None:
     """The circuit by EAP-IG, of neurons or, behind a LayerNorm, of whole MLPs; None for kinds not known there.
 

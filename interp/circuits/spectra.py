@@ -18,7 +18,7 @@ from torch import Tensor
 from interp.attribution.activations import activations, written
 from interp.attribution.stream import Stream
 from interp.bases import basis_of
-from pipeline.tasks import ModularTask
+from pipeline.tasks import Task
 
 CONSTANT = 1e-9
 """A node whose variance is below this share of its power does not depend on the pair: its spectrum is 0."""
@@ -58,7 +58,7 @@ def _shares(
     return torch.where(alive, lines / torch.where(alive, varying, 1.0), 0.0)
 
 
-def node_spectra(stream: Stream, task: ModularTask) -> NDArray[np.float64] | None:
+def node_spectra(stream: Stream, task: Task) -> NDArray[np.float64] | None:
     """[node, frequency]; None where the operation has no basis. The logits' spectrum is that of the centred logits."""
     basis = basis_of(task)
     if basis is None:

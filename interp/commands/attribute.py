@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,11 @@ def run(options: argparse.Namespace) -> None:
     from pipeline.runs import Run, load_snapshot
 
     settle()
-    snapshot = load_snapshot(choose_snapshot(Run.open(options.run), options.snapshot), Net)
+    path = choose_snapshot(Run.open(options.run), options.snapshot)
+    snapshot = load_snapshot(path, Net)
     found = find(
         snapshot.net,
-        snapshot.modular,
+        snapshot.pair_task,
         options.method,
         neurons=options.neurons,
         inputs=options.inputs,
@@ -82,6 +84,7 @@ def run(options: argparse.Namespace) -> None:
         necessary=options.necessary,
         among=torch.from_numpy(snapshot.split()[0]),
     )
+    found.graph["snapshot"] = hashlib.sha256(path.read_bytes()).hexdigest()
     save_circuit(found, options.out)
     kept = found.graph["circuit"]
     print(f"kept {kept['edges']} of {found.number_of_edges()} edges: faithfulness {kept['faithfulness']:.4f}, ", end="")

@@ -30,11 +30,12 @@ def run(options: argparse.Namespace) -> None:
     settle()
     snapshot = load_snapshot(options.snapshot, Net)
     train = torch.from_numpy(snapshot.split()[0])
-    found = measure(snapshot.net, snapshot.modular, train)
-    print(f"{snapshot.task}, {snapshot.recipe}, seed {snapshot.seed}, cycle {snapshot.cycle}, step {snapshot.step}\n")
+    task = snapshot.pair_task
+    found = measure(snapshot.net, task, train)
+    print(f"{task}, {snapshot.recipe}, seed {snapshot.seed}, cycle {snapshot.cycle}, step {snapshot.step}\n")
     for name in Measures.names():
         print(f"  {name:<28}{getattr(found, name):>12.5g}")
-    print(f"\nphase: {label(found, snapshot.modular.p)}\ncriteria of `algorithm`:")
-    for criterion in algorithm_criteria(found, snapshot.modular.p):
+    print(f"\nphase: {label(found, task.n_answers)}\ncriteria of `algorithm`:")
+    for criterion in algorithm_criteria(found, task.n_answers):
         print(f"  {'yes' if criterion.holds else 'no ':<4} {criterion}")
-    print("\n" + "\n".join(algorithm_lines(name_algorithm(snapshot.net, snapshot.modular, train))))
+    print("\n" + "\n".join(algorithm_lines(name_algorithm(snapshot.net, task, train))))

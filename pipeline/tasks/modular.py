@@ -17,7 +17,7 @@ from pipeline.tasks.task import split_pairs
 Operation = Literal["addition", "subtraction", "multiplication", "division", "quadratic_form"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 SIGNED: tuple[Operation, ...] = ("addition", "subtraction")
-"""The operations that the analysis, the compression and the proofs are about."""
+"""The operations that are a signed sum: those of which a small student is taught and a program is read off."""
 
 SYMBOLS: dict[Operation, str] = {
     "addition": "a + b",

@@ -35,6 +35,10 @@ class PermutationTask:
             raise UserError(f"n = {self.n}: give a number from 2 to 6; S_6 has 518,400 pairs")
 
     @property
+    def operation(self) -> str:
+        return "composition"
+
+    @property
     def n_left(self) -> int:
         return factorial(self.n)
 

@@ -9,7 +9,10 @@ from pipeline.tasks.modular import ModularTask
 from pipeline.tasks.permutation import PermutationTask
 from pipeline.tasks.streaming import StreamTask, stream_task_from
 
-AnyTask = ModularTask | PermutationTask | StreamTask
+PairTask = ModularTask | PermutationTask
+"""A task with a finite domain of pairs (see `pipeline.tasks.task.Task`)."""
+
+AnyTask = PairTask | StreamTask
 
 
 def describe_task(task: AnyTask) -> dict[str, Any]:

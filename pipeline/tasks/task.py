@@ -1,4 +1,4 @@
-"""What every task offers: a finite domain of pairs, an exact integer reference, and a split of the domain."""
+"""What every task on pairs offers: a finite domain, an exact integer reference, and a split of the domain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from pipeline.tasks.examples import Examples, Split
 
 class Task(Protocol):
     """A function of two symbols, a in [0, n_left) and b in [0, n_right), with answers in [0, n_answers)."""
+
+    @property
+    def operation(self) -> str:
+        """The function in a word, such as addition."""
+        ...
 
     @property
     def n_left(self) -> int: ...

@@ -10,74 +10,42 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.files import to_json, write_atomically
+from pipeline.tasks.registry import task_from
+from pipeline.tasks.streaming import StreamTask
 from stages.report.page import page
+from stages.report.plots import stream_picture, training_picture
 from stages.report.read import parsed, record
-from stages.report.records import Record, Table
 from stages.report.stream_read import stream_record
 from stages.report.summary import Summary, summarise
 
-TRAINING = ("step", "lr", "train_loss", "test_loss", "train_accuracy", "test_accuracy")
-
 
 def build(keys: Sequence[str], root: Path, out: Path) -> Summary:
-    """Write index.html, summary.csv, metrics.json and plots/*.csv under `out`; `keys` are names of experiments.
+    """Write index.html, summary.csv, metrics.json and plots/ with a picture of each net; `keys` are experiments' names.
 
     The same inputs give the same bytes. Everything is read and drawn before anything is written.
     Raises UserError where a file of a stage is missing or broken.
     """
     if not keys:
         raise UserError("keys = []: name at least one run, such as modular-catapult")
-    tasks = {key: parsed(root, f"runs/{key}/params.json", task_of) for key in keys}
-    records = [record(key, root) for key, task in tasks.items() if task == "modular"]
-    recurrent = [stream_record(key, root) for key, task in tasks.items() if task != "modular"]
+    streams = {key: parsed(root, f"runs/{key}/params.json", of_streams) for key in keys}
+    records = [record(key, root) for key in keys if not streams[key]]
+    recurrent = [stream_record(key, root) for key in keys if streams[key]]
     summary = summarise(records, recurrent)
     files = {
         "index.html": page(records, summary, recurrent),
         "summary.csv": csv_text(summary.csv_rows()),
         "metrics.json": to_json(summary.metrics()),
-        "plots/training.csv": csv_text(training_rows(records)),
-        "plots/measures.csv": csv_text(measures_rows(records)),
     }
+    files |= {f"plots/{each.key}.svg": training_picture([each]) for each in records}
+    files |= {f"plots/{each.key}.svg": stream_picture(each) for each in recurrent}
     for name, text in files.items():
         write_atomically(out / name, text)
     return summary
 
 
-def task_of(text: str) -> str:
-    """The name of the task in a run's params.json."""
-    return str(json.loads(text)["task"]["name"])
-
-
-def training_rows(records: Sequence[Record]) -> list[list[object]]:
-    """The history of every run at the evaluated steps."""
-    rows: list[list[object]] = [["run", *TRAINING]]
-    for each in records:
-        rows += [
-            [each.key, *values]
-            for values in rows_of(each.history, TRAINING)
-            if values[TRAINING.index("test_accuracy")] is not None
-        ]
-    return rows
-
-
-def measures_rows(records: Sequence[Record]) -> list[list[object]]:
-    """The measures of every run's snapshots with their phase."""
-    names = [name for name in records[0].measures.columns if name not in ("algorithm", "phase")]
-    rows: list[list[object]] = [["run", *names, "phase"]]
-    for each in records:
-        values = rows_of(each.measures, names)
-        rows += [[each.key, *row, phase] for row, phase in zip(values, each.phases.labels, strict=False)]
-    return rows
-
-
-def rows_of(table: Table, names: Sequence[str]) -> list[list[object]]:
-    """The rows of some columns; a column that is absent is empty, a whole number is written as one."""
-    length = len(next(iter(table.columns.values())))
-    columns = [table.columns.get(name, (None,) * length) for name in names]
-    return [
-        [int(v) if v is not None and v.is_integer() and abs(v) < 1e15 else v for v in row]
-        for row in zip(*columns, strict=True)
-    ]
+def of_streams(text: str) -> bool:
+    """Whether the task in a run's params.json is of streams."""
+    return isinstance(task_from(json.loads(text)["task"]), StreamTask)
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:

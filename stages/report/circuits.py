@@ -56,8 +56,11 @@ class Shape:
         return sum(head.inside for head in self.heads)
 
 
-def shape(circuit: Circuit) -> Shape:
-    """Group the neurons in the circuit by frequency, strongest first; the others make one pale box."""
+def shape(circuit: Circuit, by_frequency: bool = True) -> Shape:
+    """Group the neurons in the circuit by frequency, strongest first; the others make one pale box.
+
+    All of them are one group where frequencies are not applicable.
+    """
     metric, kept = circuit.facts["metric"], circuit.facts["circuit"]
     span = float(metric["clean"]) - float(metric["corrupted"])
     between = flow(circuit, 1 / span if span else 0.0)
@@ -67,7 +70,7 @@ def shape(circuit: Circuit) -> Shape:
     neurons = by_kind["neuron"]
     tokens = tuple(token_box(node, between) for node in by_kind["embed"])
     heads = tuple(head_box(node, tokens, between) for node in by_kind["head"])
-    groups = neuron_boxes(neurons, heads, between)
+    groups = neuron_boxes(neurons, heads, between, "no frequency" if by_frequency else "neurons")
     through = tuple(group.effect for group in groups)
     answer = Group("answer", ("logits",), sum(through), True, f"{circuit.facts['task']}", through)
     total = len(circuit.edges)
@@ -130,8 +133,11 @@ def head_box(node: Node, tokens: Sequence[Group], between: Flow) -> Group:
     return Group(name, ids, effect, bool(node["in_circuit"]), tip, inputs)
 
 
-def neuron_boxes(neurons: list[Node], heads: Sequence[Group], between: Flow) -> tuple[Group, ...]:
-    """Boxes for the neurons: frequencies by strength, what is left of them, what is outside the circuit."""
+def neuron_boxes(neurons: list[Node], heads: Sequence[Group], between: Flow, without: str) -> tuple[Group, ...]:
+    """Boxes for the neurons: frequencies by strength, what is left of them, what is outside the circuit.
+
+    `without` names the box of those that have no frequency.
+    """
     by_frequency: dict[int | None, list[str]] = defaultdict(list)
     for node in neurons:
         if node["in_circuit"]:
@@ -146,7 +152,7 @@ def neuron_boxes(neurons: list[Node], heads: Sequence[Group], between: Flow) -> 
 
     ordered = sorted(by_frequency.items(), key=lambda item: (-between(item[1], None), item[0] or 0))
     most = MOST_GROUPS if len(ordered) > MOST_GROUPS + 1 else len(ordered)
-    boxes = [box("no frequency" if k is None else f"k = {k}", tuple(members)) for k, members in ordered[:most]]
+    boxes = [box(without if k is None else f"k = {k}", tuple(members)) for k, members in ordered[:most]]
     if ordered[most:]:
         rest = tuple(member for _, members in ordered[most:] for member in members)
         boxes.append(box(f"{len(ordered) - most} more k", rest))

@@ -18,30 +18,37 @@ def percent(share: float | None) -> str:
 
 def smallest(record: Record) -> Rung:
     """The last rung of the ladder, the net that the proof is about."""
-    return record.ladder[-1]
+    return record.rungs[-1]
 
 
 def headline(records: Sequence[Record]) -> list[str]:
     """The sentences for the top of the page, the most important first.
 
-    With one run of each recipe they tell what happened to each, the catapult first; with several seeds they count.
+    With one run of each recipe on each task they tell what happened to each, the catapult first; with several seeds
+    they count. The task is named with the net where there are several.
     """
-    if len({record.recipe for record in records}) < len(records):
-        return tally(records)
+    several = len({record.task for record in records}) > 1
+    if len({(record.task, record.recipe) for record in records}) < len(records):
+        return tally(records, several)
     ordered = sorted(records, key=lambda record: not record.recipe.startswith("catapult"))
-    return [sentence(record) for record in ordered]
+    return [sentence(record, several) for record in ordered]
 
 
-def called(record: Record) -> str:
+def called(record: Record, with_task: bool = False) -> str:
     """The net as the subject of a sentence."""
+    of = f" on {record.task}" if with_task else ""
     if record.start is None:
-        return f"The {record.recipe} network"
-    return f"The {record.start.recipe} network, consolidated from step {record.start.step} on,"
+        return f"The {record.recipe} network{of}"
+    return f"The {record.start.recipe} network{of}, consolidated from step {record.start.step} on,"
 
 
-def sentence(record: Record) -> str:
+def sentence(record: Record, with_task: bool = False) -> str:
     """What became of one net: did it find the algorithm, and what did the proof say?"""
-    subject, status = called(record), record.certificate.status
+    subject, status = called(record, with_task), record.certificate.status
+    if not record.mechanism_is_measured:
+        subject = called(record, True)
+        right = f"gets {percent(record.test_accuracy)} of the unseen pairs right after {record.steps} steps"
+        return f"{subject} {right}, whether by an algorithm is not measured, and {proof(record)}."
     if not record.found_algorithm:
         learned = f"{subject} did not find the algorithm: after {record.steps} steps it is {ending(record)}"
     elif record.phases.transition_cycle is None:
@@ -66,6 +73,8 @@ def ending(record: Record) -> str:
 def proof(record: Record) -> str:
     """The verdict as the end of a sentence."""
     certificate, last = record.certificate, smallest(record)
+    if certificate.status == "Proved" and record.ladder.not_applicable:
+        return f"it is proved right on all {record.inputs:,} inputs"
     if certificate.status == "Proved":
         return f"its {last.parameters:,}-parameter core is proved right on all {record.inputs:,} inputs"
     if certificate.status == "Refuted":
@@ -73,13 +82,16 @@ def proof(record: Record) -> str:
     return f"its proof is open: {certificate.verdict.partition(': ')[2]}"
 
 
-def tally(records: Sequence[Record]) -> list[str]:
-    """Counts for each recipe, when there are several runs of one."""
+def tally(records: Sequence[Record], with_task: bool = False) -> list[str]:
+    """Counts for each recipe and task, when there are several runs of one."""
     parts = []
-    for recipe in sorted({record.recipe for record in records}):
-        runs = [record for record in records if record.recipe == recipe]
-        found = sum(record.found_algorithm for record in runs)
+    for recipe, task in sorted({(record.recipe, str(record.task)) for record in records}):
+        runs = [record for record in records if (record.recipe, str(record.task)) == (recipe, task)]
         proved = sum(record.certificate.status == "Proved" for record in runs)
-        verb = "core is" if proved == 1 else "cores are"
-        parts.append(f"Of {len(runs)} {recipe} networks {found} found the algorithm, and {proved} {verb} proved right.")
+        core = "" if runs[0].ladder.not_applicable else "core " if proved == 1 else "cores "
+        ended = f"{proved} {core}{'is' if proved == 1 else 'are'} proved right"
+        subject = f"Of {len(runs)} {recipe} networks{f' on {task}' if with_task else ''}"
+        found = sum(record.found_algorithm for record in runs)
+        measured = runs[0].mechanism_is_measured
+        parts.append(f"{subject} {found} found the algorithm, and {ended}." if measured else f"{subject} {ended}.")
     return parts

@@ -37,6 +37,12 @@ LEADS = {
     "streams": "Recurrent nets that are trained on short streams, tried on long ones, and proved for all lengths.",
 }
 
+WITHOUT = {
+    "spectrum": "Which rotations the net uses: a question about tasks that are sums in some basis.",
+    "ladder": "The circuit is cut out of the net.",
+}
+"""Leads of the sections that are not applicable, or not wholly, to any of the nets."""
+
 HATCH = (
     '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>'
     '<pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -62,11 +68,11 @@ def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[Stream
     shown = [(name, title) for name, title in SECTIONS if name in figures]
     sections = "".join(
         f'<section id="{name}"><h2><span class="number">{i}</span>{title}</h2>'
-        f'<p class="lead">{LEADS[name]}</p>{figures[name].html()}</section>\n'
+        f'<p class="lead">{lead(name, records)}</p>{figures[name].html()}</section>\n'
         for i, (name, title) in enumerate(shown, 1)
     )
     links = "".join(f'<a href="#{name}">{i} {title}</a>' for i, (name, title) in enumerate(shown, 1))
-    title = f"Catapult: {records[0].task}"
+    title = f"Catapult: {', '.join(dict.fromkeys(str(record.task) for record in records))}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -77,6 +83,15 @@ def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[Stream
     )
 
 
+def lead(name: str, records: Sequence[Record]) -> str:
+    """The sentence under the title of a section."""
+    limits = {
+        "spectrum": [record.spectra.not_applicable for record in records],
+        "ladder": [record.ladder.not_applicable for record in records],
+    }
+    return WITHOUT[name] if name in limits and all(limits[name]) else LEADS[name]
+
+
 def heading(records: Sequence[Record], recurrent: Sequence[StreamRecord]) -> str:
     """The headline: its first sentence large, the others under it."""
     first, *rest = [*headline(records), *map(streams.sentence, recurrent)]
@@ -85,14 +100,14 @@ def heading(records: Sequence[Record], recurrent: Sequence[StreamRecord]) -> str
 
 def setting(records: Sequence[Record]) -> str:
     """What was trained on what, in one sentence."""
-    first = records[0]
-    tasks = ", ".join(dict.fromkeys(record.task for record in records))
+    shares = " or ".join(dict.fromkeys(f"{record.train_fraction:.0%}" for record in records))
+    tasks = ", ".join(dict.fromkeys(str(record.task) for record in records))
     steps = " or ".join(str(n) for n in dict.fromkeys(record.steps for record in records))
     each = "each for" if len(records) > 1 else "for"
     nets = {1: "One transformer", 2: "Two transformers"}.get(len(records), f"{len(records)} transformers")
     budget = {(record.seed, record.steps, record.train_fraction, record.task) for record in records}
     same = " Same data, same seed, same budget." if len(records) > 1 and len(budget) == 1 else ""
-    return f"{nets} trained on {first.train_fraction:.0%} of all pairs of {tasks}, {each} {steps} steps.{same}"
+    return f"{nets} trained on {shares} of all pairs of {tasks}, {each} {steps} steps.{same}"
 
 
 def summary_table(summary: Summary) -> str:

@@ -71,7 +71,7 @@ def again(record: Record) -> str:
     if record.program is None:
         source = "<p>No program was read off this net.</p>"
     else:
-        commands.append(f"python {proofs}/program.py {37 % record.p} {99 % record.p}")
+        commands.append(f"python {proofs}/program.py {37 % record.task.n_left} {99 % record.task.n_right}")
         lines = len(record.program.splitlines())
         source = (
             f"<details open><summary>The program read off the student ({lines} lines of Python)</summary>"

@@ -10,8 +10,21 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pipeline.errors import UserError
+from pipeline.tasks.registry import PairTask, task_from
+from pipeline.tasks.streaming import StreamTask
 from stages.report.certificate import parse_certificate
-from stages.report.records import Circuit, Criterion, Phases, Record, Rung, SnapshotVerdict, Spectra, Start, Table
+from stages.report.records import (
+    Circuit,
+    Criterion,
+    Ladder,
+    Phases,
+    Record,
+    Rung,
+    SnapshotVerdict,
+    Spectra,
+    Start,
+    Table,
+)
 
 T = TypeVar("T")
 
@@ -32,7 +45,7 @@ def record(key: str, root: Path) -> Record:
     another net, and where it contradicts the exact count of wrong answers.
     """
     found = parsed(root, f"runs/{key}/params.json", lambda text: assemble(key, root, json.loads(text)))
-    last = found.ladder[-1]
+    last = found.rungs[-1]
     if dict(found.certificate.hashes).get("trained net") != found.phases.snapshots[-1]:
         raise UserError(
             f"proofs/{key}/certificate.json: not of the last snapshot that analysis/{key} is of; "
@@ -42,6 +55,15 @@ def record(key: str, root: Path) -> Record:
         raise UserError(
             f"proofs/{key}/certificate.json = Proved, but compressed/{key}/ladder.json counts {last.wrong} wrong "
             f"answers of its last net: they are not of one run; run the stages compress and verify again"
+        )
+    if found.ladder.snapshot != found.phases.snapshots[-1]:
+        raise UserError(
+            f"compressed/{key}/ladder.json: not of the last snapshot that analysis/{key} is of; "
+            f"run the stages interp and compress again"
+        )
+    if found.circuit.facts.get("snapshot") != found.phases.snapshots[-1]:
+        raise UserError(
+            f"analysis/{key}/circuit.json: not of the last snapshot of phases.json; run the stage interp again"
         )
     if tuple(one.sha256 for one in found.verdicts) != found.phases.snapshots:
         raise UserError(
@@ -65,8 +87,7 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
         experiment=str(params["digest"]),
         recipe=str(params["recipe"]),
         seed=int(train["seed"]),
-        p=int(task["p"]),
-        operation=str(task["operation"]),
+        task=pair_task(task),
         train_fraction=float(task["train_fraction"]),
         steps=int(train["steps"]),
         cycle_steps=cycle_steps,
@@ -83,6 +104,14 @@ def assemble(key: str, root: Path, params: dict[str, Any]) -> Record:
         ),
         program=parsed(root, program, str) if (root / program).exists() else None,
     )
+
+
+def pair_task(description: dict[str, Any]) -> PairTask:
+    """The task of params.json; ValueError where it is of streams."""
+    task = task_from(description)
+    if isinstance(task, StreamTask):
+        raise ValueError(f"task {task.name}: not of pairs")
+    return task
 
 
 def parsed(root: Path, name: str, parse: Callable[[str], T], stages: Mapping[str, str] = STAGE_OF) -> T:
@@ -154,6 +183,7 @@ def parse_phases(document: dict[str, Any]) -> Phases:
         change=tuple(float(row["change"]) for row in rows),
         moved=tuple(float(row["transition"]) for row in rows),
         algorithm=str(rows[-1]["algorithm"]["name"]),
+        not_applicable=reasons(document),
     )
 
 
@@ -189,12 +219,21 @@ def verdict_kind(status: str, margin_over_bound: str) -> Literal["wrong", "open"
 def parse_spectra(document: dict[str, Any]) -> Spectra:
     """spectra.json."""
     names = ("embed", "unembed", "logits")
+    basis = document.get("basis")
     return Spectra(
         frequencies=tuple(int(k) for k in document["frequencies"]),
         before={name: tuple(float(v) for v in document[name]["first"]) for name in names},
         after={name: tuple(float(v) for v in document[name]["last"]) for name in names},
         key=tuple(int(k) for k in document["key_frequencies"]),
+        name="" if basis is None else str(basis["name"]),
+        points=None if basis is None else int(basis["n"]),
+        not_applicable=reasons(document),
     )
+
+
+def reasons(document: dict[str, Any]) -> dict[str, str]:
+    """What a file says is not applicable to its task, and why; most files say nothing of it."""
+    return {str(name): str(why) for name, why in (document.get("not_applicable") or {}).items()}
 
 
 def parse_circuit(document: dict[str, Any]) -> Circuit:
@@ -204,12 +243,11 @@ def parse_circuit(document: dict[str, Any]) -> Circuit:
     return Circuit(tuple(document["nodes"]), tuple(document["edges"]), document)
 
 
-def parse_ladder(document: Any) -> tuple[Rung, ...]:
-    """ladder.json: the rungs, from the trained net down."""
-    rungs = document["rungs"] if isinstance(document, dict) else document
-    if not rungs:
+def parse_ladder(document: dict[str, Any]) -> Ladder:
+    """ladder.json."""
+    if not document["rungs"]:
         raise ValueError("no rungs")
-    return tuple(
+    rungs = tuple(
         Rung(
             name=str(rung["name"]),
             parameters=int(rung["parameters"]),
@@ -218,5 +256,6 @@ def parse_ladder(document: Any) -> tuple[Rung, ...]:
             inputs=int(rung["inputs"]),
             note=str(rung.get("note") or ""),
         )
-        for rung in rungs
+        for rung in document["rungs"]
     )
+    return Ladder(str(document["snapshot"]), rungs, reasons(document))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
+
+from pipeline.tasks.registry import PairTask
 
 Status = Literal["Proved", "Refuted", "Unknown"]
 Column = tuple[float | None, ...]
@@ -44,6 +47,7 @@ class Phases:
 
     `snapshots` are their files by hash. `change` and `moved` are, by snapshot, the shares of the bootstrap's replicates
     in which a new level begins there and in which the transition is there; `algorithm` is what the last one is called.
+    `not_applicable` says by name what is not measured of the task, and why.
     """
 
     cycles: tuple[int, ...]
@@ -59,6 +63,7 @@ class Phases:
     change: tuple[float, ...]
     moved: tuple[float, ...]
     algorithm: str
+    not_applicable: dict[str, str]
 
     def step_of(self, cycle: int) -> int | None:
         """The training step at which a cycle ended."""
@@ -90,12 +95,18 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Spectra:
-    """Strength of each frequency 1..(p-1)/2 in the weights and the logits, first and last snapshot."""
+    """Strength of each frequency in the weights and the logits, first and last snapshot; none where not applicable.
+
+    The symbols sit on a circle by their residue, or by `name`, on one of `points` points.
+    """
 
     frequencies: tuple[int, ...]
     before: dict[str, tuple[float, ...]]
     after: dict[str, tuple[float, ...]]
     key: tuple[int, ...]
+    name: str
+    points: int | None
+    not_applicable: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,18 @@ class Rung:
     wrong: int
     inputs: int
     note: str
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The trained net's file by hash, and the rungs from it down.
+
+    `not_applicable` says by name which are not made of the task, and why.
+    """
+
+    snapshot: str
+    rungs: tuple[Rung, ...]
+    not_applicable: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -172,8 +195,7 @@ class Record:
     experiment: str
     recipe: str
     seed: int
-    p: int
-    operation: str
+    task: PairTask
     train_fraction: float
     steps: int
     cycle_steps: int
@@ -184,7 +206,7 @@ class Record:
     verdicts: tuple[SnapshotVerdict, ...]
     spectra: Spectra
     circuit: Circuit
-    ladder: tuple[Rung, ...]
+    ladder: Ladder
     certificate: Certificate
     program: str | None
 
@@ -193,14 +215,23 @@ class Record:
         return Timeline(self.key, self.measures, self.phases, self.verdicts, self.certificate.status)
 
     @property
-    def task(self) -> str:
-        """The function to be learned, as a reader writes it."""
-        return f"(a {'+' if self.operation == 'addition' else '-'} b) mod {self.p}"
+    def rungs(self) -> tuple[Rung, ...]:
+        return self.ladder.rungs
 
-    @property
+    @cached_property
     def inputs(self) -> int:
         """How many inputs there are in all."""
-        return self.p * self.p
+        return len(self.task.pairs())
+
+    @property
+    def mechanism_is_measured(self) -> bool:
+        """Whether the measures can tell an algorithm from a table; of a task without a basis they cannot."""
+        return not self.phases.not_applicable
+
+    @property
+    def key_frequencies(self) -> float | None:
+        """How many frequencies carry the logits at the end; None where they have none to be carried by."""
+        return self.measures.last("key_frequencies") if self.mechanism_is_measured else None
 
     @property
     def test_accuracy(self) -> float | None:

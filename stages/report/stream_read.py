@@ -37,6 +37,11 @@ def stream_record(key: str, root: Path) -> StreamRecord:
             f"analysis/{key}/automaton.json: not of the last snapshot of verdicts/{key}.csv; "
             f"run the stages interp and verdicts again"
         )
+    if any(point.snapshot != last for point in found.frontier or ()):
+        raise UserError(
+            f"compressed/{key}/frontier.csv: not of the last snapshot of verdicts/{key}.csv; "
+            f"run the stages compress and verdicts again"
+        )
     ends = {found.last.verdict, found.certificate.status}
     if ends == {"Proved", "Refuted"}:
         raise UserError(
@@ -182,6 +187,7 @@ def parse_frontier(text: str) -> tuple[Point, ...]:
             parameters=int(row["parameters"]),
             verdict=status_of({"verdict": row["verdict"]}),
             float32=row["float32"] == "True",
+            snapshot=row["snapshot"],
         )
         for row in rows(text)
     )

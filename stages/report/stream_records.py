@@ -47,7 +47,10 @@ class Automaton:
 
 @dataclass(frozen=True)
 class Point:
-    """One net of the frontier: units, bits of a weight, parameters, and its own verdict, exactly and in float32."""
+    """One net of the frontier: units, bits of a weight, parameters, its verdict, exactly and in float32.
+
+    `snapshot` is the file, by hash, of the net that it was made of.
+    """
 
     units: int
     bits: int
@@ -55,6 +58,7 @@ class Point:
     parameters: int
     verdict: Status
     float32: bool
+    snapshot: str
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,14 @@ class StreamRow:
         )
 
     def metrics(self) -> dict[str, Any]:
-        """What `dvc metrics show` compares between experiments."""
+        """What `dvc metrics` and `dvc exp show` compare between experiments: few numbers, and no prose."""
+        hard = f"hard_{max(self.lengths)}"
         return {
-            **self.shares,
+            "proved": int(self.verdict == "Proved"),
             "first_proved": self.first_proved,
-            "parameters_after": self.parameters_after,
-            "parameters_before": self.parameters_before,
+            hard: self.shares[hard],
             "taught": self.taught,
-            "verdict": self.verdict,
+            "parameters_after": self.parameters_after,
         }
 
 

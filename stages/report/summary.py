@@ -53,11 +53,15 @@ INSIDE = (
     "share of all edges",
 )
 INSIDE_NUMERIC = {1, 2, 4, 5, 6, 7}
+NOT_APPLICABLE = "not applicable"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One net in the final table; `wrong` counts the errors of the smallest net over all inputs."""
+    """One net in the final table; `wrong` counts the errors of the smallest net over all inputs.
+
+    `algorithm` is NOT_APPLICABLE where the task has no basis in which one could be told; it has no frequencies then.
+    """
 
     net: str
     recipe: str
@@ -99,7 +103,7 @@ class Row:
             f"{self.wrong_before:,}",
             "never" if self.right_from is None else str(self.right_from),
             self.algorithm,
-            count(self.key_frequencies),
+            NOT_APPLICABLE if self.algorithm == NOT_APPLICABLE else count(self.key_frequencies),
             count(self.live_neurons),
             f"{self.circuit_edges:,}",
             percent(self.circuit_edges / self.edges),
@@ -124,23 +128,17 @@ class Summary:
         return rows
 
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """What `dvc metrics show` compares between experiments."""
+        """What `dvc metrics` and `dvc exp show` compare between experiments: few numbers, and no prose."""
         return {
             row.net: {
-                "test_accuracy": row.test_accuracy,
-                "transition_cycle": row.transition_cycle,
-                "final_phase": row.final_phase,
-                "parameters_before": row.parameters_before,
-                "parameters_after": row.parameters_after,
-                "compression": round(row.compression, 2),
-                "wrong": row.wrong,
-                "verdict": row.verdict,
-                "wrong_before": row.wrong_before,
+                "proved": int(row.verdict == "Proved"),
+                "wrong": row.wrong_before,
                 "right_from": row.right_from,
-                "algorithm": row.algorithm,
+                "transition_cycle": row.transition_cycle,
                 "key_frequencies": row.key_frequencies,
                 "live_neurons": row.live_neurons,
                 "circuit_edges": row.circuit_edges,
+                "parameters_after": row.parameters_after,
             }
             for row in self.rows
         } | {row.net: row.metrics() for row in self.streams}
@@ -156,14 +154,14 @@ def summarise(records: Sequence[Record], streams: Sequence[StreamRecord] = ()) -
                 test_accuracy=record.test_accuracy,
                 transition_cycle=record.phases.transition_cycle,
                 final_phase=record.phases.final,
-                parameters_before=record.ladder[0].parameters,
+                parameters_before=record.rungs[0].parameters,
                 parameters_after=smallest(record).parameters,
                 wrong=smallest(record).wrong,
                 verdict=record.certificate.verdict,
                 wrong_before=record.wrong,
                 right_from=record.right_from,
-                algorithm=record.phases.algorithm,
-                key_frequencies=whole(record.measures.last("key_frequencies")),
+                algorithm=record.phases.algorithm if record.mechanism_is_measured else NOT_APPLICABLE,
+                key_frequencies=whole(record.key_frequencies),
                 live_neurons=whole(record.measures.last("live_neurons")),
                 circuit_edges=sum(bool(edge["in_circuit"]) for edge in record.circuit.edges),
                 edges=len(record.circuit.edges),

@@ -16,6 +16,7 @@ from pipeline.errors import BAD_INPUT, UserError
 from pipeline.params import PairCompressParams
 from pipeline.runs import Snapshot, load_snapshot, save_snapshot
 from pipeline.tasks import ModularTask
+from verify.exact_net import file_sha256
 
 SMALL = PairCompressParams(distill_steps=60, quantize_steps=10, restarts=2)
 SCORES = np.arange(3.0), np.arange(12.0)
@@ -30,6 +31,7 @@ def run(untrained: Snapshot, tmp_path: Path) -> tuple[Path, Path]:
     params = {"name": directory.name, "task": task, "recipe": "untrained", "train": {"seed": 0}}
     (directory / "params.json").write_text(json.dumps(params))
     circuit = find(untrained.net, untrained.modular, "integrated_gradients", neurons=True)
+    circuit.graph["snapshot"] = file_sha256(directory / "snapshots" / "cycle-0000.safetensors")
     analysis.mkdir(parents=True)
     save_circuit(circuit, analysis / "circuit.json")
     return directory, analysis
@@ -48,14 +50,15 @@ def test_every_rung_is_counted(untrained: Snapshot) -> None:
     assert trained.wrong == pruned.wrong == wrong
     assert pruned.parameters <= trained.parameters
     assert student.parameters == integer.parameters == 11 * 24 + 24 * 6 + 6 + 6 * 11
+    assert compressed.integer is not None
     assert integer.wrong == compressed.integer.wrong() > 60
     assert compressed.ladder.compression == trained.parameters / integer.parameters
 
 
 def test_a_ladder_that_is_not_finite_is_still_json(untrained: Snapshot) -> None:
     ladder = compress_net(untrained, *SCORES, SMALL).ladder
-    data = json.loads(ladder_json(ladder))
-    assert data["schema"] == "catapult-ladder-1"
+    data = json.loads(ladder_json(ladder, "f" * 64))
+    assert (data["schema"], data["snapshot"]) == ("catapult-ladder-1", "f" * 64)
     assert [rung["wrong"] for rung in data["rungs"]] == [rung.wrong for rung in ladder.rungs]
     assert ladder_csv(ladder).splitlines()[0] == "name,parameters,bytes,wrong,inputs,note"
 
@@ -136,6 +139,15 @@ def test_a_users_mistake_is_one_line(
     assert complaint in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_circuit_of_another_run_of_the_same_shape_is_a_users_mistake(run: tuple[Path, Path], tmp_path: Path) -> None:
+    directory, analysis = run
+    path = analysis / "circuit.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "snapshot": "0" * 64}))
+    with pytest.raises(UserError, match=r"circuit\.json: not of .*cycle-0000\.safetensors; analyse this run again"):
+        compress_run(directory, analysis, tmp_path / "out", SMALL)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_circuit_of_another_net_is_a_users_mistake(run: tuple[Path, Path], tmp_path: Path) -> None:

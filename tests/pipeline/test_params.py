@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pipeline.errors import UserError
 from pipeline.experiment import TrainParams, TransformerParams
 from pipeline.params import load_params, phases, room_params
-from pipeline.recipe_files import RECIPES, known_recipes, load_phases, load_recipe
+from pipeline.recipe_files import OURS, known_recipes, load_phases, load_recipe
 from pipeline.recipe_params import SCHEDULE_KEYS, RecipeParams, ScheduleParams
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -41,6 +41,7 @@ MISTAKES = [
         "take",
     ),
     ("options: {base: 10}", "options: {base: 99}", "tasks.addition: base = 99", "from 2 to 16"),
+    ("lengths: [4, 10, 40, 200]", "lengths: [4, 10, 10]", "tasks.addition.lengths = [4, 10, 10]", "each length once"),
     ("n_heads: 4", "n_heads: 3", "n_heads = 3", "does not divide d_model = 128"),
     ("kind: transformer", "kind: transformr", "'transformr'", "'transformer', 'recurrent'"),
     ("batch_size: null", "batch_size: 0", "train.modular.batch_size = 0", "a whole number from 1"),
@@ -92,6 +93,8 @@ MISFITS = [
     ("n_state: 2\n    n_hidden: 32", "n_state: 4096\n    n_hidden: 4096", "the widths of net make too many weights"),
     ("evaluated: 200", "evaluated: 1000000", "task.evaluated, task.lengths and net.n_hidden make too many numbers"),
     ("lengths: [4, 10, 40, 200]", "lengths: [4, 1000000]", "task.evaluated, task.lengths"),
+    ("batch_size: null", "batch_size: 99999", "train.batch_size = 99999: there are 3830 training examples; lower it"),
+    ("recipe: standard,", "recipe: addition_catapult,", "recipe addition_catapult: teach is for streams"),
     (
         "net: transformer, recipe: standard,",
         "net: recurrent, recipe: standard,",
@@ -145,6 +148,8 @@ RECIPE_MISTAKES = [
     ("catapult_consolidation", "until: 1.0", "until: 0.5", "phases end at [0.12, 0.5]", "the last at 1.0"),
     ("catapult_consolidation", "until: 0.12", "until: 1.0", "phases end at [1.0, 1.0]", "later than the one before"),
     ("catapult_consolidation", "recipe: catapult,", "recipe: catapolt,", "recipe = 'catapolt'", "known: adamw_tuned"),
+    ("catapult", "betas: [0.774, 0.993]", "betas: [0.774]", "numbers.embeddings.betas", "missing"),
+    ("catapult", "schedule: {kind: cyclic}", "schedule: cyclic", "schedule", ""),
     ("standard", "tuned: null", "tuned: {on: x}", "tuned.trials is missing", "add it"),
     (
         "standard",
@@ -196,7 +201,7 @@ def test_parts_that_make_no_experiment_are_told_in_one_line(tmp_path: Path, old:
 def test_a_mistake_in_a_recipe_names_file_key_value_and_mend(
     tmp_path: Path, recipe: str, old: str, new: str, names: str, mends: str
 ) -> None:
-    shutil.copytree(RECIPES, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(OURS, tmp_path, dirs_exist_ok=True)
     path = tmp_path / f"{recipe}.yaml"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
@@ -272,7 +277,7 @@ def test_the_shipped_file_is_valid_and_frozen() -> None:
 
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
-    shutil.copytree(RECIPES, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(OURS, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "standard.yaml"
     path.write_text(path.read_text().replace("lr: 0.001", "lr: 1e-3", 1))
     assert load_recipe("standard", tmp_path) == load_recipe("standard")

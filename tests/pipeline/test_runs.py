@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,17 @@ def test_a_missing_snapshot_is_named(
 ) -> None:
     run = run_of(tmp_path / "run", snapshot, [f"cycle-{cycle:04d}" for cycle in cycles], **params)
     with pytest.raises(UserError, match=f"run: the snapshot of cycle {missing} is missing; train the run again"):
+        Run.open(run)
+
+
+def test_a_snapshot_of_another_experiment_is_named(snapshot: Snapshot, tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", snapshot, ["cycle-0000"], digest="a" * 64)
+    save_snapshot(run / "snapshots" / "cycle-0001.safetensors", replace(snapshot, experiment="a" * 64))
+    assert len(Run.open(run).snapshots) == 2
+    save_snapshot(run / "snapshots" / "cycle-0002.safetensors", replace(snapshot, experiment="b" * 64))
+    with pytest.raises(
+        UserError, match=r"cycle-0002\.safetensors: of experiment bbbbbbbbbbbb, and its run of aaaaaaaaaaaa"
+    ):
         Run.open(run)
 
 

@@ -293,7 +293,10 @@ def test_of_an_imported_net_the_share_to_show_is_asked(
         ([CONSOLIDATION, "--from", "theirs.safetensors", "--every", "0"], "every = 0"),
         ([CONSOLIDATION, "--from", "theirs.safetensors", "--device", "tpu"], "choose auto, cpu or cuda"),
         ([CONSOLIDATION, "--from", "theirs.safetensors", "--out", "theirs.safetensors"], "theirs.safetensors"),
-        (["addition_catapult", "--from", "theirs.safetensors"], "teaches streams, and modular has none"),
+        (
+            ["addition_catapult", "--from", "theirs.safetensors"],
+            "recipe addition_catapult: teach is for streams, and modular has none",
+        ),
         ([CONSOLIDATION, "--from", "stream.safetensors"], "parity has no share of pairs; give a net on pairs"),
     ],
 )

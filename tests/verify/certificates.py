@@ -44,10 +44,9 @@ def equals(left: str, right: str) -> Text:
     return {"kind": "equals", "left": left, "right": right}
 
 
-def pairs(files: Mapping[str, Path], p: int, sign: int = 1, **verdicts: tuple[Text, Text]) -> Text:
+def pairs(files: Mapping[str, Path], p: int, operation: str = "addition", **verdicts: tuple[Text, Text]) -> Text:
     """The certificate of a chain: every claim proved but those in `verdicts`: trained_net_equals_arithmetic."""
-    task = {"kind": "pairs", "operation": "addition" if sign == 1 else "subtraction", "p": p}
-    task["name"] = f"(a {'+' if sign == 1 else '-'} b) mod {p}"
+    task = {"kind": "pairs", "operation": operation, "p": p, "name": checker.Operation(operation, p).name}
     data = {subject: path.read_bytes() for subject, path in files.items()}
     scope = checker.Pairs(task, set(files), data)
     chain = [name for name in ("program", *NETS) if name in files]

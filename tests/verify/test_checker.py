@@ -347,29 +347,29 @@ def answers(tensors: dict[str, np.ndarray]) -> np.ndarray:
     return np.where(top[..., -1] > top[..., -2], logits.argmax(-1), -1)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_random_decoder_is_refuted_where_it_errs(tmp_path: Path, sign: int) -> None:
+@pytest.mark.parametrize(("operation", "sign"), [("addition", 1), ("subtraction", -1)])
+def test_a_random_decoder_is_refuted_where_it_errs(tmp_path: Path, operation: str, sign: int) -> None:
     """The trained net alone: its wrong answers, and no others, are accepted as counterexamples."""
     net = write_snapshot(tmp_path / "net.safetensors", 5, sign)
     rng = np.random.default_rng(1)
     resave(net, {name: rng.normal(size=t.shape).astype(np.float32) for name, t in load_file(net).items()})
     files = {"trained net": net}
     task = "trained net equals arithmetic".replace(" ", "_")
-    table = scope_of(certificates.pairs(files, 5, sign), files).answers("trained net")
-    assert all(answer in range(5) for row in table for answer in row)
+    table = scope_of(certificates.pairs(files, 5, operation), files).answers("trained net")
+    assert all(answer in range(5) for answer in table.values())
     accepted = 0
     for a in range(5):
         for b in range(5):
-            right, got = (a + sign * b) % 5, table[a][b]
+            right, got = (a + sign * b) % 5, table[a, b]
             equation = f"{a} {'+' if sign == 1 else '-'} {b} = {right} (mod 5), the trained net says {got}"
             said = refuted(a=a, b=b, expected=right, got=got, equation=equation)
-            reason = verdict(tmp_path, certificates.pairs(files, 5, sign, **{task: said}), files)
+            reason = verdict(tmp_path, certificates.pairs(files, 5, operation, **{task: said}), files)
             assert (reason == "") == (right != got), reason
             accepted += right != got
             said[0]["counterexample"]["equation"] += "!"
-            assert verdict(tmp_path, certificates.pairs(files, 5, sign, **{task: said}), files)
+            assert verdict(tmp_path, certificates.pairs(files, 5, operation, **{task: said}), files)
     assert accepted > 0
-    assert "speak against" in verdict(tmp_path, certificates.pairs(files, 5, sign), files)
+    assert "speak against" in verdict(tmp_path, certificates.pairs(files, 5, operation), files)
 
 
 def test_a_tie_is_no_answer_and_equal_ties_are_not_equal(tmp_path: Path) -> None:
@@ -386,12 +386,12 @@ def test_a_tie_is_no_answer_and_equal_ties_are_not_equal(tmp_path: Path) -> None
     second = refuted(a=0, b=2, expected=None, got=None, equation=equation[1])
     claims = {"integer_student_equals_program": first, "student_equals_integer_student": second}
     claims["student_is_unchanged_under_rounding"] = unknown()
-    text = certificates.pairs(files, P, 1, **claims)
+    text = certificates.pairs(files, P, "addition", **claims)
     assert text["verdict"] == first[0]
     assert verdict(tmp_path, text, files) == ""
     for name in list(claims):
         assert verdict(
-            tmp_path, certificates.pairs(files, P, 1, **{k: v for k, v in claims.items() if k != name}), files
+            tmp_path, certificates.pairs(files, P, "addition", **{k: v for k, v in claims.items() if k != name}), files
         )
 
 
@@ -403,9 +403,9 @@ def test_subtraction_and_an_open_rounding(tmp_path: Path) -> None:
         "student": float_student(tmp_path / "s", tensors, sign=-1),
         "trained net": write_snapshot(tmp_path / "t", P, -1),
     }
-    text = certificates.pairs(files, P, -1)
+    text = certificates.pairs(files, P, "subtraction")
     assert verdict(tmp_path, text, files) == ""
-    opened = certificates.pairs(files, P, -1, trained_net_is_unchanged_under_rounding=unknown("too close"))
+    opened = certificates.pairs(files, P, "subtraction", trained_net_is_unchanged_under_rounding=unknown("too close"))
     assert opened["verdict"] == {"verdict": "Unknown", "reason": "too close"}
     assert verdict(tmp_path, opened, files) == ""
 

@@ -25,13 +25,20 @@ from verify.rounding import analyse
 def evaluation(data: bytes) -> Evaluation:
     """The task comes from the certificate there; here from the file itself."""
     weights = Weights(data)
-    return Evaluation(weights, json.loads(weights.meta["task"])["p"])
+    task = json.loads(weights.meta["task"])
+    return Evaluation(weights, checker.Operation(task["operation"], task["p"]))
 
 
-def check(data: bytes) -> tuple[list[list[int | None]], bool]:
-    """Answers, None where none is certain, and whether float32 gives the same."""
+def rows(found: Evaluation) -> list[list[int]]:
+    """[a][b]: the answer, NO_ANSWER where none is certain."""
+    n = range(found.p)
+    return [[NO_ANSWER if found.answers[a, b] == UNSURE else found.answers[a, b] for b in n] for a in n]
+
+
+def check(data: bytes) -> tuple[list[list[int]], bool]:
+    """Answers, NO_ANSWER where none is certain, and whether float32 gives the same."""
     found = evaluation(data)
-    return [[None if v == UNSURE else v for v in row] for row in found.answers], unchanged(found)
+    return rows(found), unchanged(found)
 
 
 def unchanged(found: Evaluation) -> bool:
@@ -57,7 +64,7 @@ def test_it_agrees_with_the_prover_and_with_balls(kind: str, tmp_path: Path) -> 
     path = write(tmp_path / "net.safetensors", shape, tensors)
     report = analyse(load_real_net(path))
     answers, kept = check(path.read_bytes())
-    assert [[NO_ANSWER if v is None else v for v in row] for row in answers] == report.answers.tolist()
+    assert answers == report.answers.tolist()
     assert kept
     assert report.holds
     together, pairs = Forward(evaluation(path.read_bytes()).net), [(0, 0), (1, 3), (4, 2)]
@@ -90,12 +97,12 @@ def test_units_that_are_0_are_left_out_and_no_others(kind: str, tmp_path: Path) 
         path = write(tmp_path / f"{name}.safetensors", shape, of_units)
         found, net = evaluation(path.read_bytes()), load_real_net(path)
         report = analyse(net)
-        assert [[NO_ANSWER if v == UNSURE else v for v in row] for row in found.answers] == report.answers.tolist()
+        assert rows(found) == report.answers.tolist()
         live = net.blocks[0].w_in if isinstance(net, Decoder) else net.layers[0]
         width = len(live.weight)
         assert found.net.blocks[0]["w_in"].n == width
         (bound,) = bounds(found.forward, True)
-        return width, found.answers, bound, report.holds
+        return width, rows(found), bound, report.holds
 
     n = len(tensors[into])
     width, answers, bound, holds = judged("dead")
@@ -117,7 +124,7 @@ def test_a_hand_built_net_and_one_with_a_lead_that_rounding_eats(tmp_path: Path)
     tensors["unembed.weight"][:] = tensors["unembed.weight"][0]
     tensors["layers.0.linear.bias"][0] = 9.0
     tied = check(write(tmp_path / "tied.safetensors", shape, tensors).read_bytes())
-    assert tied == ([[None] * P] * P, False)
+    assert tied == ([[NO_ANSWER] * P] * P, False)
     tensors["unembed.weight"][0, 0] += 1e-6
     assert check(write(tmp_path / "close.safetensors", shape, tensors).read_bytes()) == ([[0] * P] * P, False)
 
@@ -158,9 +165,9 @@ def test_answers_are_settled_alone_where_one_bound_for_all_is_too_coarse(
     monkeypatch.setattr(checker, "MOST_CLOSE", 3)
     few = evaluation(data)
     assert len(few.open) == P * P - 3
-    assert all((a, b) in few.open or few.answers[a][b] == near.answers[a][b] for a in range(P) for b in range(P))
+    assert all((a, b) in few.open or few.answers[a, b] == near.answers[a, b] for a in range(P) for b in range(P))
     few.settle((4, 4))
-    assert few.answers[4][4] == near.answers[4][4]
+    assert few.answers[4, 4] == near.answers[4, 4]
     with pytest.raises(checker.Coarse, match="no answer is certain on 21 inputs"):
         few.unchanged()
 
@@ -176,7 +183,7 @@ def test_a_lead_below_the_bound_of_all_and_above_its_own(tmp_path: Path) -> None
     assert between
     for pair in between:
         exact = [float(v.mid()) for v in exact_logits(shape, tensors, *pair)]
-        assert found.answers[pair[0]][pair[1]] == max(range(P), key=exact.__getitem__)
+        assert found.answers[pair] == max(range(P), key=exact.__getitem__)
         assert found.lost[False][pair] < shared
 
 
@@ -190,8 +197,8 @@ def test_an_input_beyond_the_limits_is_open_alone(scale: float, tmp_path: Path) 
     assert found.open
     assert all("beyond 2^" in why or "integers lose" in why for why in found.open.values())
     for a, b in ((a, b) for a in range(P) for b in range(P)):
-        assert (found.answers[a][b] == UNSURE) == ((a, b) in found.open)
-        assert 3 in (a, b) or found.answers[a][b] == near.answers[a][b]
+        assert (found.answers[a, b] == UNSURE) == ((a, b) in found.open)
+        assert 3 in (a, b) or found.answers[a, b] == near.answers[a, b]
 
 
 def test_packed_products_are_the_plain_ones_rounded_down() -> None:

@@ -88,9 +88,9 @@ def test_another_counterexample_where_the_first_is_too_close_for_the_checker(
     """The certificate then has one of which the checker is certain."""
     evaluate: Check = checker.Evaluation.__init__
 
-    def with_an_open_input(self: Any, weights: Any, p: int) -> None:
-        evaluate(self, weights, p)
-        self.answers[0][1], self.open[0, 1] = checker.UNSURE, "its lead is within what the checker's integers lose"
+    def with_an_open_input(self: Any, weights: Any, task: Any) -> None:
+        evaluate(self, weights, task)
+        self.answers[0, 1], self.open[0, 1] = checker.UNSURE, "its lead is within what the checker's integers lose"
 
     monkeypatch.setattr(checker.Evaluation, "__init__", with_an_open_input)
     monkeypatch.setattr(checker.Evaluation, "settle", lambda *_: None)
@@ -117,10 +117,10 @@ def test_what_speaks_against_a_claim_is_counted_apart_from_what_is_open(
     evaluate: Check = checker.Evaluation.__init__
 
     def open_on(pairs: list[tuple[int, int]]) -> checker.Finding:
-        def init(self: Any, weights: Any, p: int) -> None:
-            evaluate(self, weights, p)
+        def init(self: Any, weights: Any, task: Any) -> None:
+            evaluate(self, weights, task)
             for a, b in pairs:
-                self.answers[a][b], self.open[a, b] = checker.UNSURE, "scores beyond 2^16"
+                self.answers[a, b], self.open[a, b] = checker.UNSURE, "scores beyond 2^16"
 
         monkeypatch.setattr(checker.Evaluation, "__init__", init)
         return checker.judge(tmp_path / "proof" / "certificate.json", [net]).claims[0]

@@ -11,7 +11,6 @@ from flint import arb, ctx
 from benchmarks.by_hand import write_snapshot
 from benchmarks.rounding import Shuffled, naive, observed
 from pipeline.errors import UserError
-from pipeline.tasks import ModularTask
 from tests.verify.forward_nets import KINDS, P, decoder, exact_logits, perceptron, write
 from verify import enclose
 from verify.exact_net import NO_ANSWER
@@ -79,14 +78,14 @@ def test_a_hand_built_net_is_right_and_unchanged(tmp_path: Path) -> None:
     assert report.holds
     assert report.smallest > 100
     assert report.median >= report.smallest
-    assert report.first_wrong(ModularTask(7)) is None
+    assert report.first_wrong() is None
     assert observed(net, report, 2).max() < 1
 
 
 def test_a_wrong_net_has_its_first_wrong_pair(tmp_path: Path) -> None:
     report = analyse(load_real_net(write_snapshot(tmp_path / "net.safetensors", 7, swap=True)))
     assert report.holds
-    assert report.first_wrong(ModularTask(7)) == (0, 1)
+    assert report.first_wrong() == (0, 1)
 
 
 def change(tensors: dict[str, Any], name: str, scale: float) -> None:
@@ -100,7 +99,7 @@ def test_a_tie_has_no_answer(tmp_path: Path) -> None:
     assert (report.answers == NO_ANSWER).all()
     assert report.first_open() == (0, 0)
     assert not report.holds
-    assert report.first_wrong(ModularTask(P)) is None
+    assert report.first_wrong() is None
 
 
 def test_a_lead_of_a_millionth_is_certain_but_not_safe(tmp_path: Path) -> None:

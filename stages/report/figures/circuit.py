@@ -20,13 +20,14 @@ THICKEST = 9.0
 
 def figure(records: Sequence[Record]) -> Figure:
     """A drawing and a faithfulness curve for each run, the drawings of equal height."""
-    shapes = {record.key: shape(record.circuit) for record in records}
+    shapes = {record.key: shape(record.circuit, record.mechanism_is_measured) for record in records}
     rows = max(max(3, len(found.heads), len(found.groups)) for found in shapes.values())
     drawings = [
         (record.key, lambda width, record=record: draw(record, shapes[record.key], width, rows)) for record in records
     ]
     lines = tuple((record.key, takeaway(shapes[record.key])) for record in records)
-    return Figure(panels(drawings), lines, reading(shapes[records[0].key].target, records[0].circuit.facts["n_inputs"]))
+    inputs = " or ".join(dict.fromkeys(str(record.circuit.facts["n_inputs"]) for record in records))
+    return Figure(panels(drawings), lines, reading(shapes[records[0].key].target, inputs))
 
 
 def draw(record: Record, parts: Shape, width: int, rows: int) -> str:
@@ -36,9 +37,10 @@ def draw(record: Record, parts: Shape, width: int, rows: int) -> str:
     sizes = (28.0, 64.0, 108.0, 64.0) if width <= NARROW else (42.0, 84.0, 150.0, 84.0)
     space = (width - sum(sizes) - 2) / 3
     lefts = [1 + sum(sizes[:i]) + i * space for i in range(4)]
+    neurons = "neurons, by frequency" if record.mechanism_is_measured else "neurons"
     svg.text(0, 16, "tokens", "axis-title")
     svg.text(lefts[1] + sizes[1] / 2, 16, "heads", "axis-title", "middle")
-    svg.text(lefts[2] + sizes[2] / 2, 16, "neurons, by frequency", "axis-title", "middle")
+    svg.text(lefts[2] + sizes[2] / 2, 16, neurons, "axis-title", "middle")
     svg.text(width, 16, "read-out", "axis-title", "end")
     columns = (parts.tokens, parts.heads, parts.groups, parts.answer)
     places = [spread(len(column), height) for column in columns]
@@ -112,7 +114,7 @@ def takeaway(found: Shape) -> str:
     )
 
 
-def reading(target: float, inputs: int) -> str:
+def reading(target: float, inputs: str) -> str:
     """The symbols."""
     return (
         "From left to right: the three tokens, the attention heads that read them, the neurons, the read-out. "

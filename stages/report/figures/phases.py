@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stages.report import criteria
 from stages.report.figures import timeline
-from stages.report.figures.figure import Figure, panels
+from stages.report.figures.figure import Figure, not_applicable, panels
 from stages.report.records import Record
 
 
@@ -16,11 +16,12 @@ def figure(records: Sequence[Record]) -> Figure:
     domain = timeline.loss_domain(lines)
     last = max(line.phases.cycles[-1] for line in lines)
     drawings = [(line.key, lambda width, line=line: timeline.draw(line, width, domain, last)) for line in lines]
-    below = [criteria.table(record.phases.criteria) for record in records]
+    tables = [criteria.table(record.phases.criteria) for record in records]
+    below = [t + not_applicable(r.phases.not_applicable) for t, r in zip(tables, records, strict=True)]
     return Figure(
         timeline.key() + panels(drawings, below),
         tuple((record.key, takeaway(record)) for record in records),
-        READING + (" " + criteria.READING if any(below) else ""),
+        READING + (" " + criteria.READING if any(tables) else ""),
     )
 
 
@@ -28,9 +29,12 @@ def takeaway(record: Record) -> str:
     """The phases the run went through, when it was right on everything, and what algorithm it is called."""
     path = ", then ".join(phase for phase, _, _ in record.phases.segments)
     at = record.phases.transition_cycle
-    moved = (
-        "it never becomes an algorithm" if at is None else f"the transition falls in cycle {at}{support(record, at)}"
-    )
+    if at is not None:
+        moved = f"the transition falls in cycle {at}{support(record, at)}"
+    elif record.mechanism_is_measured:
+        moved = "it never becomes an algorithm"
+    else:
+        moved = "whether it is an algorithm is not measured"
     return f"is {path}; {moved}.{right_from(record)}{algorithm(record)}"
 
 
@@ -55,7 +59,7 @@ def right_from(record: Record) -> str:
 def algorithm(record: Record) -> str:
     """Which algorithm the last snapshot is called."""
     name = record.phases.algorithm
-    if not name:
+    if not name or not record.mechanism_is_measured:
         return ""
     return " Its algorithm is none that has a name here." if name == "unknown" else f" Its algorithm is called {name}."
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.svg import Scale, Svg
 from stages.report.axes import RIGHT
-from stages.report.figures.figure import Figure, panels
+from stages.report.figures.figure import Figure, not_applicable, panels
 from stages.report.records import Record, Spectra
 
 PARTS = (("embed", "embedding"), ("unembed", "read-out"), ("logits", "logits"))
@@ -17,8 +17,14 @@ ROW = HEIGHT + 44
 
 def figure(records: Sequence[Record]) -> Figure:
     """For each run three rows (embedding, read-out, logits) of two bar charts (first and last snapshot)."""
-    drawings = [(record.key, lambda width, record=record: draw(record, width)) for record in records]
-    return Figure(panels(drawings), tuple((record.key, takeaway(record)) for record in records), reading(records[0]))
+    drawings = [
+        (record.key, (lambda width, record=record: draw(record, width)) if record.spectra.frequencies else None)
+        for record in records
+    ]
+    below = [not_applicable(record.spectra.not_applicable) for record in records]
+    return Figure(
+        panels(drawings, below), tuple((record.key, takeaway(record)) for record in records), reading(records)
+    )
 
 
 def draw(record: Record, width: int) -> str:
@@ -92,6 +98,8 @@ def share(spectra: Spectra, values: Sequence[float]) -> float:
 def takeaway(record: Record) -> str:
     """How much of the logits lies in the key frequencies, last and first."""
     spectra, count = record.spectra, len(record.spectra.key)
+    if spectra.not_applicable:
+        return "has no spectrum: not applicable to its task."
     if not count:
         return "has no frequency that stands out."
     before, after = (share(spectra, side["logits"]) for side in (spectra.before, spectra.after))
@@ -101,11 +109,24 @@ def takeaway(record: Record) -> str:
     return f"has {after:.0%} of its logits' power in {of}, no more than the {before:.0%} before training."
 
 
-def reading(record: Record) -> str:
-    """The symbols."""
+def circle(record: Record) -> str:
+    """Where a symbol sits, and what a frequency makes of it."""
+    spectra, p = record.spectra, record.task.n_answers
+    if spectra.points is None:
+        return f"A residue a sits on a circle of {p} points; frequency k turns it into cos and sin of 2&pi;ka/{p}."
     return (
-        f"A residue a sits on a circle of {record.p} points; frequency k turns it into cos and sin of "
-        f"2&pi;ka/{record.p}. Each bar is the share of power at frequency k: of the embedding table, of the read-out "
+        f"Of {record.task} a symbol x other than 0 sits on a circle of {spectra.points} points by its place s "
+        f"({spectra.name}); frequency k turns it into cos and sin of 2&pi;ks/{spectra.points}."
+    )
+
+
+def reading(records: Sequence[Record]) -> str:
+    """The symbols."""
+    circles = dict.fromkeys(circle(record) for record in records if record.spectra.frequencies)
+    if not circles:
+        return "Spectra are of tasks that are sums in some basis, and none of these is."
+    return (
+        f"{' '.join(circles)} Each bar is the share of power at frequency k: of the embedding table, of the read-out "
         "table, and of that part of the logits that depends only on how far a candidate is from the answer. Green "
         "are the key frequencies, the fewest that make up nearly all of that part in the last snapshot; the "
         "strongest carry their number. The two snapshots in a row share one vertical scale, from 0 to the share "

@@ -54,6 +54,8 @@ def draw(timeline: Timeline, width: int, domain: tuple[float, float], last: int)
     support(timeline, svg, x, tops[1])
     losses = Axes(svg, x, Scale(*domain, tops[2] + LOSSES, tops[2], log=True))
     losses.frame("loss (log scale)", x_ticks=ticks(x))
+    if timeline.phases.not_applicable:
+        svg.text(width - RIGHT, tops[2] - 12, "restricted, excluded: not applicable", "note", "end")
     for name, css, _ in CURVES:
         losses.curve(timeline.measures.points("cycle", name), css, dots=True)
     learning_coefficient(timeline, svg, x, tops[3])

@@ -65,12 +65,18 @@ def takeaway(record: Record) -> str:
 
 def reading(records: Sequence[Record]) -> str:
     """The symbols."""
-    record = records[0]
-    shown = int(record.train_fraction * record.inputs)
+    sizes = dict.fromkeys(
+        (record.task, record.inputs, int(record.train_fraction * record.inputs)) for record in records
+    )
+    tasks = "; ".join(
+        f"{task}: {inputs:,} pairs (a, b) in all, of which {shown:,} are shown in training"
+        for task, inputs, shown in sizes
+    )
+    answers = dict.fromkeys(record.task.n_answers for record in records)
+    guessing = ", or ".join(f"accuracy 1/{n} and loss ln&#8239;{n}" for n in answers)
     return (
-        f"The task is {record.task}: {record.inputs:,} pairs (a, b) in all, of which {shown:,} are shown in training. "
-        "Blue is measured on those, vermilion on the pairs never shown; the gap between the two is memorisation. The "
+        f"The task{' is' if len(sizes) == 1 else 's are'} {tasks}. Blue is measured "
+        "on those, vermilion on the pairs never shown; the gap between the two is memorisation. The "
         "grey shape is the learning rate of the main optimiser, each panel on its own scale (named at its top), "
-        f"because the rates of different optimisers do not compare. Guessing has accuracy 1/{record.p} and loss "
-        f"ln&#8239;{record.p}."
+        f"because the rates of different optimisers do not compare. Guessing has {guessing}."
     )

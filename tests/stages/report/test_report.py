@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -98,13 +99,13 @@ def make_run(root: Path, key: str, phases: list[str], accuracy: float, claims: l
     spectrum = {"first": [0.2] * 5, "last": [0.02, 0.9, 0.03, 0.03, 0.02]}
     spectra = {"frequencies": FREQUENCIES, "key_frequencies": [2], "embed": spectrum, "unembed": spectrum}
     dump(analysis / "spectra.json", {**spectra, "logits": spectrum})
-    dump(analysis / "circuit.json", circuit())
+    dump(analysis / "circuit.json", {**circuit(), "snapshot": f"{last:064x}"})
     wrong = 0 if accuracy == 1 else 100
     rungs = [("trained", 2000), ("pruned", 900), ("integer student", 40)]
     ladder = [
         {"name": name, "parameters": n, "bytes": n, "wrong": wrong, "inputs": P * P, "note": ""} for name, n in rungs
     ]
-    dump(root / "compressed" / key / "ladder.json", {"rungs": ladder})
+    dump(root / "compressed" / key / "ladder.json", {"rungs": ladder, "snapshot": f"{last:064x}"})
     dump(root / "proofs" / key / "certificate.json", certificate(claims, f"{last:064x}"))
     verdicts = ["cycle,status,wrong,open,inputs,margin,margin_over_coarse_bound,counterexample,sha256"]
     for cycle in range(last + 1):
@@ -233,6 +234,24 @@ def test_every_section_link_has_its_section(root: Path) -> None:
     assert {value[1:] for name, value in page.attributes if name == "href"} <= set(ids)
 
 
+def test_each_net_has_a_picture_that_stands_alone(root: Path) -> None:
+    made(root)
+    for key in (CATAPULT, STANDARD):
+        text = (root / "report" / "plots" / f"{key}.svg").read_text()
+        drawing = ET.fromstring(text)
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+        assert key.split("-")[1] in "".join(drawing.itertext())
+        assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize("name", ["compressed/{}/ladder.json", "analysis/{}/circuit.json"])
+def test_a_file_that_is_of_another_net_is_refused(root: Path, name: str) -> None:
+    path = root / name.format(CATAPULT)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "snapshot": "0" * 64}))
+    with pytest.raises(UserError, match=rf"{name.format(CATAPULT)}: not of the last snapshot"):
+        made(root)
+
+
 def test_same_inputs_give_the_same_bytes(root: Path) -> None:
     build([CATAPULT, STANDARD], root, root / "one")
     build([CATAPULT, STANDARD], root, root / "two")
@@ -240,8 +259,8 @@ def test_same_inputs_give_the_same_bytes(root: Path) -> None:
     assert [str(path) for path in files] == [
         "index.html",
         "metrics.json",
-        "plots/measures.csv",
-        "plots/training.csv",
+        f"plots/{CATAPULT}.svg",
+        f"plots/{STANDARD}.svg",
         "summary.csv",
     ]
     for path in files:
@@ -373,24 +392,16 @@ def test_files_for_dvc(root: Path) -> None:
     made(root)
     metrics = json.loads((root / "report" / "metrics.json").read_text())
     assert metrics[CATAPULT] == {
-        "compression": 50.0,
-        "final_phase": "algorithm",
-        "parameters_after": 40,
-        "parameters_before": 2000,
-        "test_accuracy": 1.0,
-        "transition_cycle": 3,
-        "verdict": "Proved",
+        "proved": 1,
         "wrong": 0,
-        "wrong_before": 0,
         "right_from": 30,
-        "algorithm": "clock",
+        "transition_cycle": 3,
         "key_frequencies": None,
         "live_neurons": None,
         "circuit_edges": 10,
+        "parameters_after": 40,
     }
-    with open(root / "report" / "plots" / "training.csv") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows if row["run"] == CATAPULT] == [str(step) for step in range(5, 41, 5)]
+    assert (metrics[STANDARD]["proved"], metrics[STANDARD]["wrong"]) == (0, 100)
     with open(root / "report" / "summary.csv") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == ["Proved", f"Refuted: {EQUATION}"]
 

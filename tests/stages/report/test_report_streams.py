@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,11 @@ def make_stream_run(root: Path, key: str, status: str, taught: int) -> None:
         (root / "proofs" / key / "program.py").write_text("print('a < b')\n")
         frontier = root / "compressed" / key / "frontier.csv"
         frontier.parent.mkdir(parents=True)
-        rows = ["8,8,2^-3,187,Proved,True", "6,8,2^-3,143,Proved,False", "6,7,2^-3,143,Unknown,False"]
-        frontier.write_text("\n".join(["units,bits,grid,parameters,verdict,float32", *rows]) + "\n")
+        rows = [
+            f"{row},{sha256(3)}"
+            for row in ("8,8,2^-3,187,Proved,True", "6,8,2^-3,143,Proved,False", "6,7,2^-3,143,Unknown,False")
+        ]
+        frontier.write_text("\n".join(["units,bits,grid,parameters,verdict,float32,snapshot", *rows]) + "\n")
 
 
 @pytest.fixture
@@ -197,6 +201,10 @@ def test_a_row_for_each_in_the_table_and_the_metrics(root: Path) -> None:
     assert set(metrics) == {MODULAR, STANDARD, CATAPULT}
     assert metrics[CATAPULT]["first_proved"] == 2
     assert metrics[STANDARD]["hard_200"] == 0.25
+    assert all(isinstance(value, int | float | None) for net in metrics.values() for value in net.values())
+    for key in (STANDARD, CATAPULT):
+        drawing = ET.fromstring((root / "report" / "plots" / f"{key}.svg").read_text())
+        assert key in "".join(drawing.itertext())
 
 
 def test_an_open_float_claim_undoes_the_proof(root: Path) -> None:
@@ -224,6 +232,12 @@ def test_files_that_are_of_another_snapshot_are_refused(root: Path) -> None:
     with pytest.raises(UserError, match=r"certificate\.json: not of the last snapshot of verdicts/addition-catapult"):
         made(root)
     path.write_text(text)
+    path = root / "compressed" / CATAPULT / "frontier.csv"
+    text = path.read_text()
+    path.write_text(text.replace(sha256(3), sha256(4)))
+    with pytest.raises(UserError, match=r"frontier\.csv: not of the last snapshot of verdicts/addition-catapult"):
+        made(root)
+    path.write_text(text)
     path = root / "analysis" / CATAPULT / "automaton.json"
     path.write_text(path.read_text().replace(sha256(3), sha256(4)))
     with pytest.raises(UserError, match=r"automaton\.json: not of the last snapshot of verdicts/addition-catapult"):
@@ -240,7 +254,9 @@ def test_a_proof_that_the_streams_contradict_is_not_reported(root: Path) -> None
 
 
 def test_no_point_of_the_frontier(root: Path) -> None:
-    (root / "compressed" / CATAPULT / "frontier.csv").write_text("units,bits,grid,parameters,verdict,float32\n")
+    (root / "compressed" / CATAPULT / "frontier.csv").write_text(
+        "units,bits,grid,parameters,verdict,float32,snapshot\n"
+    )
     page, summary = made(root)
     assert "There is none: no student of this net closes." in page.words
     assert summary.streams[1].parameters_after is None
