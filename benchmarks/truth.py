@@ -232,6 +232,8 @@ def _one_largest(logits: Sequence[Any]) -> int | None:
 def _ball_table(header: Mapping[str, str], tensors: Mapping[str, Any]) -> Table:
     """The one-layer transformer; a lead that BITS bits leave open counts as a tie."""
     net, ctx.prec = json.loads(header["net"]), BITS
+    if net["n_heads"] * net["d_head"] != len(tensors["attn.q.weight"]):
+        raise ValueError("heads that have no weights")
     w = {name: np.vectorize(arb, otypes=[object])(tensor.tolist()) for name, tensor in tensors.items()}
     return tuple(tuple(_certain(_ball_logits(net, w, a, b)) for b in range(net["p"])) for a in range(net["p"]))
 

@@ -16,10 +16,12 @@ from benchmarks.kills import SMALL
 from pipeline.errors import BAD_INPUT
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ("fast", "standard", "adamw_tuned", "catapult", "standard_consolidation", "catapult_consolidation")
+RECIPES = ("standard", "adamw_tuned", "catapult", "standard_consolidation", "catapult_consolidation")
 NETS = tuple(f"modular-{recipe}" for recipe in RECIPES)
 STREAMS = ("addition-standard", "addition-catapult", "ones-standard")
-"""The experiments of params.yaml, and those that CONTRIBUTING.md adds."""
+OTHERS = ("modular-fast", "product-catapult", "s3-standard")
+"""With ones-standard, the experiments that CONTRIBUTING.md adds to those of params.yaml."""
+ALL = OTHERS + NETS + STREAMS
 PARTS = (
     "pipeline",
     "train",
@@ -96,7 +98,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         run(directory, *command)
     output = run(directory, "dvc", "repro")
-    assert len(stages_run(output)) == 2 + 5 * len(NETS + STREAMS)
+    assert len(stages_run(output)) == 2 + 5 * len(ALL)
     return directory
 
 
@@ -112,6 +114,13 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
         own = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["core"] is not None
         assert (checkout / "compressed" / key / "student_float.safetensors").exists() != own
         assert (kinds.count("equals"), kinds.count("rounding")) == ((5, 2) if own else (6, 3))
+    for key in ("product-catapult", "s3-standard"):
+        ladder = json.loads((checkout / "compressed" / key / "ladder.json").read_text())
+        assert [rung["name"] for rung in ladder["rungs"]] == ["trained", "pruned"]
+        assert ladder["not_applicable"]["student"]
+        certificate = json.loads((checkout / "proofs" / key / "certificate.json").read_text())
+        kinds = [entry["claim"]["kind"] for entry in certificate["claims"]]
+        assert (kinds.count("equals"), kinds.count("rounding")) == (2, 2)
     for key in STREAMS:
         found = json.loads((checkout / "analysis" / key / "automaton.json").read_text())
         assert (checkout / "analysis" / key / "automaton.svg").exists() == (found["machine"] is not None)
@@ -121,16 +130,16 @@ def test_every_declared_output_is_there(checkout: Path) -> None:
             last = list(csv.DictReader(file))[-1]
         assert last["sha256"] == certificate["files"]["net"]["sha256"] == found["snapshot"]
     rows = list(csv.DictReader((checkout / "report" / "summary.csv").read_text().splitlines()))
-    assert [row["recipe"] for row in rows] == list(RECIPES)
+    assert [row["recipe"] for row in rows] == ["fast", "catapult", "standard", *RECIPES]
     summary = (checkout / "report" / "summary.txt").read_text()
-    assert all(key in summary for key in NETS + STREAMS)
+    assert all(key in summary for key in ALL)
     assert not list(checkout.rglob("*.part"))
 
 
 def test_every_run_carries_the_identity_of_its_experiment(checkout: Path) -> None:
     """That of what stages.params resolved, in params.json and in the header of every snapshot."""
     digests = {}
-    for key in NETS + STREAMS:
+    for key in ALL:
         resolved = json.loads((checkout / "resolved" / f"{key}.json").read_text())
         assert json.loads((checkout / "runs" / key / "params.json").read_text()) == resolved
         digests[key] = resolved["digest"]
@@ -157,7 +166,7 @@ def test_a_rooms_command_and_its_stage_give_the_same_bytes(checkout: Path, tmp_p
 
 def test_the_verdicts_agree_with_exhaustive_counting(checkout: Path) -> None:
     """Whatever the small nets have learnt, Proved is said exactly where nothing is wrong on any input."""
-    for key in NETS:
+    for key in OTHERS + NETS:
         rungs = json.loads((checkout / "compressed" / key / "ladder.json").read_text())["rungs"]
         verdict = json.loads((checkout / "proofs" / key / "certificate.json").read_text())["verdict"]["verdict"]
         right = all(rung["wrong"] == 0 for rung in rungs)
@@ -174,7 +183,7 @@ def test_a_second_run_runs_nothing(checkout: Path) -> None:
     assert stages_run(run(checkout, "dvc", "repro")) == set()
 
 
-EVERY = NETS + STREAMS
+EVERY = ALL
 EDITS = [
     (
         "params.yaml",
@@ -182,12 +191,12 @@ EDITS = [
         {f"{s}@{k}" for s in ("compress", "verify", "verdicts") for k in EVERY},
     ),
     ("params.yaml", {"# What is run.": "# What runs."}, set[str]()),
-    ("params.yaml", {"p: 23": "p: 29"}, {f"train@{key}" for key in NETS}),
-    ("params.yaml", {"    seed: 0": "    seed: 1"}, {f"train@{key}" for key in NETS}),
+    ("params.yaml", {"p: 23": "p: 29"}, {f"train@{key}" for key in (*NETS, "modular-fast")}),
+    ("params.yaml", {"    seed: 0": "    seed: 1"}, {f"train@{key}" for key in OTHERS + NETS}),
     (
         "train/recipes/catapult.yaml",
         {"lr: 0.277": "lr: 0.27"},
-        {"train@modular-catapult", "train@modular-catapult_consolidation"},
+        {f"train@{key}" for key in ("modular-catapult", "modular-catapult_consolidation", "product-catapult")},
     ),
     (
         "train/recipes/consolidation.yaml",
@@ -258,11 +267,11 @@ def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -
 def test_metrics_plots_and_params_diff_work(checkout: Path) -> None:
     metrics = json.loads(run(checkout, "dvc", "metrics", "show", "--json"))
     shown = metrics[""]["data"][os.path.join("report", "metrics.json")]["data"]
-    assert set(shown) == set(NETS + STREAMS)
+    assert set(shown) == set(ALL)
     assert shown["modular-catapult"]["parameters_after"] > 0
     assert "dvc_plots" in run(checkout, "dvc", "plots", "show")
     page = (checkout / "dvc_plots" / "index.html").read_text()
-    assert all(f"{key}.svg" in page for key in NETS + STREAMS)
+    assert all(f"{key}.svg" in page for key in ALL)
     before = (checkout / "params.yaml").read_text()
     try:
         edit(checkout, {"    seed: 0": "    seed: 3"})
