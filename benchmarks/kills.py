@@ -41,6 +41,10 @@ SMALL = {
     "steps: 1200": "steps: 300",
     "first_hidden: 16": "first_hidden: 9",
     "last_hidden: 5": "last_hidden: 8",
+    "students: 16": "students: 8",
+    "round_steps: 400": "round_steps: 100",
+    "distill_steps: 600": "distill_steps: 200",
+    "replicates: 100": "replicates: 20",
 }
 """Edits of params.yaml after which the whole pipeline takes some four minutes."""
 OUTPUTS = ("runs", "analysis", "compressed", "proofs", "verdicts", "report", "resolved")
