@@ -44,6 +44,8 @@ SMALL = {
     "students: 16": "students: 8",
     "round_steps: 400": "round_steps: 100",
     "distill_steps: 600": "distill_steps: 200",
+    "restarts: 6": "restarts: 2",
+    "attempts: 3": "attempts: 1",
     "replicates: 100": "replicates: 20",
 }
 """Edits of params.yaml after which the whole pipeline takes some four minutes."""
