@@ -258,9 +258,9 @@ def test_going_back_takes_results_from_the_cache(checkout: Path) -> None:
 def test_a_broken_params_file_stops_before_anything_is_touched(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_text()
     try:
-        edit(checkout, {"train_fraction: 0.6": "train_fraction: 1.2"})
+        edit(checkout, {"p: 23": "p: 24"})
         output = run(checkout, "dvc", "repro", status=255)
-        assert "stages.params: params.yaml: tasks.modular.train_fraction = 1.2" in output
+        assert "stages.params: params.yaml: tasks.modular.p = 24: not an odd prime" in output
         assert stages_run(output) == {"params"}
         assert (checkout / "runs" / "modular-catapult" / "params.json").exists()
     finally:
