@@ -53,16 +53,17 @@ HATCH = (
 
 def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[StreamRecord] = ()) -> str:
     """The whole document."""
-    figures = {
-        "training": training.figure(records),
-        "phases": phases.figure(records),
-        "spectrum": spectra.figure(records),
-        "circuit": circuit.figure(records),
-        "ladder": ladder.figure(records),
-        "proof": Figure(
-            proof.section(records), tuple((record.key, proof.takeaway(record)) for record in records), proof.READING
-        ),
-    }
+    figures: dict[str, Figure] = {}
+    if records:
+        takeaways = tuple((record.key, proof.takeaway(record)) for record in records)
+        figures = {
+            "training": training.figure(records),
+            "phases": phases.figure(records),
+            "spectrum": spectra.figure(records),
+            "circuit": circuit.figure(records),
+            "ladder": ladder.figure(records),
+            "proof": Figure(proof.section(records), takeaways, proof.READING),
+        }
     if recurrent:
         figures["streams"] = streams.figure(recurrent)
     shown = [(name, title) for name, title in SECTIONS if name in figures]
@@ -72,7 +73,8 @@ def page(records: Sequence[Record], summary: Summary, recurrent: Sequence[Stream
         for i, (name, title) in enumerate(shown, 1)
     )
     links = "".join(f'<a href="#{name}">{i} {title}</a>' for i, (name, title) in enumerate(shown, 1))
-    title = f"Catapult: {', '.join(dict.fromkeys(str(record.task) for record in records))}"
+    tasks = [*(str(record.task) for record in records), *(record.task for record in recurrent)]
+    title = f"Catapult: {', '.join(dict.fromkeys(tasks[: len(records)] or tasks))}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -99,7 +101,9 @@ def heading(records: Sequence[Record], recurrent: Sequence[StreamRecord]) -> str
 
 
 def setting(records: Sequence[Record]) -> str:
-    """What was trained on what, in one sentence."""
+    """What was trained on what, in one sentence; of nets on streams their own section says it."""
+    if not records:
+        return ""
     shares = " or ".join(dict.fromkeys(f"{record.train_fraction:.0%}" for record in records))
     tasks = ", ".join(dict.fromkeys(str(record.task) for record in records))
     steps = " or ".join(str(n) for n in dict.fromkeys(record.steps for record in records))
@@ -112,6 +116,8 @@ def setting(records: Sequence[Record]) -> str:
 
 def summary_table(summary: Summary) -> str:
     """The final table, the verdict spelled out."""
+    if not summary.rows:
+        return ""
     return (
         final_table(HEADERS, NUMERIC, [(row.cells()[:-1], row.verdict) for row in summary.rows])
         + "<p class='reading'>Test accuracy is measured on the pairs never shown in training; the transition is the "

@@ -178,12 +178,14 @@ def whole(number: float | None) -> int | None:
 
 def table(summary: Summary) -> str:
     """The summary as aligned plain text, at most WIDTH columns wide, with each verdict on a line under its net."""
-    text = aligned(HEADERS[:-1], [(row.cells()[:-1], row.verdict) for row in summary.rows], NUMERIC)
-    text += "\n\n" + aligned(INSIDE, [(row.inside(), "") for row in summary.rows], INSIDE_NUMERIC)
-    if not summary.streams:
-        return text
-    below = aligned(STREAM_HEADERS, [(row.cells(), row.verdict) for row in summary.streams], STREAM_NUMERIC)
-    return f"{text}\n\n{below}"
+    tables = []
+    if summary.rows:
+        tables.append(aligned(HEADERS[:-1], [(row.cells()[:-1], row.verdict) for row in summary.rows], NUMERIC))
+        tables.append(aligned(INSIDE, [(row.inside(), "") for row in summary.rows], INSIDE_NUMERIC))
+    if summary.streams:
+        rows = [(row.cells(), row.verdict) for row in summary.streams]
+        tables.append(aligned(STREAM_HEADERS, rows, STREAM_NUMERIC))
+    return "\n\n".join(tables)
 
 
 def aligned(headers: Sequence[str], rows: Sequence[tuple[Sequence[str], str]], numeric: Set[int]) -> str:

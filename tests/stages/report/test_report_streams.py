@@ -128,6 +128,17 @@ def test_the_section_says_what_the_files_say(root: Path) -> None:
     assert "cycle-0003.safetensors --program proofs/addition-catapult/program.py" in words
 
 
+def test_a_report_of_nets_on_streams_alone(root: Path) -> None:
+    summary = build([STANDARD, CATAPULT], root, root / "report")
+    page = Page((root / "report" / "index.html").read_text())
+    ids = {value for name, value in page.attributes if name == "id"}
+    assert "streams" in ids
+    assert not ids & {"training", "circuit", "ladder"}
+    assert EQUATION in " ".join(page.words)
+    assert table(summary).startswith("net  ")
+    assert "modular" not in table(summary)
+
+
 def test_random_and_hard_stand_in_columns_of_their_own(root: Path) -> None:
     made(root)
     text = (root / "report" / "index.html").read_text()
